@@ -1,0 +1,1 @@
+"""Parley: the read side; events in, read models out."""

@@ -1,0 +1,1 @@
+"""Parley: the write side, the HTTP API and the agent."""

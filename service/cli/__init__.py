@@ -1,0 +1,1 @@
+"""The command `parley`: one file per command group, no logic."""

@@ -1,0 +1,1 @@
+"""An HTTP and SSE client for programs, the command line and tests."""

@@ -1,0 +1,1 @@
+"""Connections, migrations and SQLSTATEs; knows no events."""

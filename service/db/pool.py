@@ -1,0 +1,141 @@
+"""Connections to Postgres: one way to open them, one pool for requests.
+
+Every connection is autocommit; a transaction is opened where it is needed. Direct
+connections take their role with SET ROLE; behind a transaction pooler nothing may be
+set on a session, so `pooled` leaves role, options and prepared statements alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+from service import wire
+from service.db.guard import Guard
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+IDLE_IN_TRANSACTION_MS = 10_000
+"""Our transactions wait for nothing: 10 s idle is a bug, and Postgres ends it."""
+
+_KEEPALIVES: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "connect_timeout": 10,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the database is and as whom to work there."""
+
+    dsn: str
+    role_prefix: str = "parley"
+    pooled: bool = False
+    """Behind a transaction pooler: no session state may be set."""
+
+    def role(self, name: str) -> str:
+        """The full name of a role: `service` is `parley_service` by default."""
+        return f"{self.role_prefix}_{name}"
+
+
+async def connect(database: Database, *, role: str | None, name: str) -> Connection:
+    """Open one autocommit connection. `role` is `service`, `projector`, ... or None.
+
+    `name` shows as application_name `parley/<name>` in pg_stat_activity.
+    Raises psycopg.OperationalError when the server cannot be reached.
+    """
+    connection: Connection = await psycopg.AsyncConnection.connect(
+        database.dsn,
+        autocommit=True,
+        application_name=f"parley/{name}",
+        **_session_options(database),
+        **_KEEPALIVES,
+    )
+    await configure(connection, database, role)
+    return connection
+
+
+async def configure(
+    connection: Connection, database: Database, role: str | None
+) -> None:
+    """Set up codec, and on a direct connection the role."""
+    set_json_codec(connection)
+    if database.pooled:
+        connection.prepare_threshold = None
+    elif role is not None:
+        await connection.execute(
+            sql.SQL("SET ROLE {}").format(sql.Identifier(database.role(role)))
+        )
+
+
+def set_json_codec(connection: psycopg.AsyncConnection[Any]) -> None:
+    """jsonb comes out decoded by service.wire, and goes in the same way."""
+    set_json_dumps(wire.dumps, connection)
+    set_json_loads(wire.loads, connection)
+
+
+class Pool:
+    """The request pool. Hold a connection for one statement or a short transaction."""
+
+    def __init__(
+        self, database: Database, *, guard: Guard, size: int, role: str = "service"
+    ) -> None:
+        self._guard = guard
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            database.dsn,
+            min_size=min(2, size),
+            max_size=size,
+            open=False,
+            name=f"parley-{role}",
+            timeout=30.0,
+            check=AsyncConnectionPool.check_connection,
+            configure=lambda c: configure(c, database, role),
+            kwargs={
+                "autocommit": True,
+                "application_name": f"parley/{role}",
+                **_session_options(database),
+                **_KEEPALIVES,
+            },
+        )
+
+    async def __aenter__(self) -> Pool:
+        await self._pool.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """An autocommit connection; the guard watches what is awaited meanwhile.
+
+        Raises psycopg_pool.PoolTimeout when none is free in time.
+        """
+        with self._guard.holding("a pooled connection"):
+            async with self._pool.connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in one transaction, committed at the end."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+def _session_options(database: Database) -> dict[str, Any]:
+    if database.pooled:
+        return {}
+    return {
+        "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS}"
+    }

@@ -1,0 +1,1 @@
+"""Pure: events, commands, decide, evolve. No I/O, no clock, no random numbers."""

@@ -1,0 +1,1 @@
+"""The chat: its state, the table of transitions, decide and evolve."""

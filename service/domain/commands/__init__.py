@@ -1,0 +1,1 @@
+"""Commands: requests to change, which may be rejected. Never stored."""

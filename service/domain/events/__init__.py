@@ -1,0 +1,1 @@
+"""Events: what happened. One union per category; `chat` is the first."""

@@ -1,0 +1,1 @@
+"""Models behind one protocol: an async iterator of typed deltas."""

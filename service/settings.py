@@ -1,0 +1,111 @@
+"""Settings: read once from the environment, passed down in parts.
+
+Every variable is documented in the README; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from service.errors import SetupError
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "PARLEY_"
+
+NOT_SETTINGS = ("PARLEY_TEST_", "PARLEY_CHAT_ID")
+"""Variables that others read: the test suite, and commands inside a workspace."""
+
+Role = Literal["api", "worker", "projector"]
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Field `x_y` is the variable `PARLEY_X_Y`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: SecretStr | None = None
+    """Any PostgreSQL >= 15; absent: PostgreSQL 18 from the wheel, in `data_dir`."""
+    listen_url: SecretStr | None = None
+    """A direct connection for LISTEN and migrations; absent: `database_url`."""
+    data_dir: Path | None = None
+    """Data folder of the embedded database; absent: the user's data folder."""
+    database_pooler: bool = False
+    """`database_url` leads to a transaction pooler."""
+    role_prefix: str = Field(default="parley", pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    """Roles are per cluster: two Parleys in one cluster need two prefixes."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    pool_size: int = Field(default=10, ge=1, le=1000)
+    """Connections for requests; the log, tail and projections have their own."""
+    poll_interval_s: float = Field(default=5.0, gt=0)
+    """How late a reader may be when every notification is lost."""
+    heartbeat_interval_s: float = Field(default=10.0, gt=0)
+    """One statement per worker and interval renews all its leases."""
+    lease_s: float = Field(default=30.0, gt=0)
+    """A worker silent for so long has lost its chats; three heartbeats."""
+    worker_slots: int = Field(default=200, ge=1)
+    """Chats that one worker runs at a time."""
+    shutdown_grace_s: float = Field(default=10.0, ge=0)
+    """How long running turns may finish their step before they are given back."""
+    scripted_rate: float = Field(default=50.0, gt=0)
+    """Parts a second of the scripted provider."""
+    stream_heartbeat_s: float = Field(default=15.0, gt=0)
+    """A comment on every idle stream; proxies cut silent connections after 60 s."""
+    stream_lifetime_s: float = Field(default=600.0, gt=0)
+    """A stream is cut, when caught up, after this time and up to a tenth more."""
+    stream_send_timeout_s: float = Field(default=30.0, gt=0)
+    """A follower that takes nothing for so long is cut."""
+    ring_frames: int = Field(default=1024, ge=16)
+    """Frames kept per followed chat; 20 s of a model at 50 tokens a second."""
+    ring_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    """Bytes of all rings of the process together."""
+    state_cache_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """Bytes of folded chats kept in memory, estimated from their events."""
+    append_queue: int = Field(default=10_000, ge=1)
+    """Append requests that may wait; one more is refused with 503."""
+    append_deadline_s: float = Field(default=30.0, gt=0)
+    """After this an append with unknown outcome is answered 503."""
+    cors_origins: str = ""
+    """Exact origins that browsers may call from, separated by commas."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    guard: Literal["raise", "count"] = "count"
+    """What a connection held across a slow call does; tests raise."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings; a wrong value raises SetupError naming its variable."""
+        known = {PREFIX + name.upper(): name for name in cls.model_fields}
+        values = {
+            known[variable]: value
+            for variable, value in environ.items()
+            if variable in known and value != ""
+        }
+        for variable in environ:
+            if variable.startswith(PREFIX) and variable not in known:
+                if variable.startswith(NOT_SETTINGS):
+                    continue
+                near = difflib.get_close_matches(variable, known, n=1)
+                logger.warning(
+                    "unknown setting %s is ignored%s",
+                    variable,
+                    f"; did you mean {near[0]}" if near else "",
+                )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SetupError(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(
+        f"{PREFIX}{str(p['loc'][0]).upper()}: {p['msg']}" for p in problems
+    )

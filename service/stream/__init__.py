@@ -1,0 +1,1 @@
+"""Following a chat: frames, cursors, one ring per followed chat."""

@@ -1,0 +1,1 @@
+"""Learning that the log moved: one listener, one tail per process."""

@@ -1,0 +1,1 @@
+"""The database as files: migrations, functions, triggers, views, roles."""
