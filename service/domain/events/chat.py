@@ -1,8 +1,8 @@
 """Everything that can happen on a chat's stream.
 
 Each event's id is its version on the stream; `at` is the command's clock reading,
-never used for order. What one command caused is one append; invariants hold at its last
-event. An event's `type` and schema version name its JSON shape for ever (tests/golden/events).
+never used for order. What one command caused is one append; invariants hold at its
+last event. `type` and schema version name a JSON shape for ever (tests/golden/events).
 """
 
 from __future__ import annotations
