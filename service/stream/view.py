@@ -1,0 +1,208 @@
+"""The view of a chat as frames: pure, one event at a time.
+
+A `View` is what frames depend on: the fold without its messages, and what followers have
+been shown. `see` gives an event's frames and the next view. Status frames come at append
+borders only; every turn ends in one `turn_finished`, after its error and status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from service import wire
+from service.domain.chat.evolve import evolve
+from service.domain.chat.public import (
+    public_chat,
+    public_message,
+    public_queued,
+    visible,
+)
+from service.domain.chat.state import ChatState, Episode, History, Message, Status
+from service.domain.events.chat import (
+    ChatCreated,
+    ChatEvent,
+    GenerationAttemptStarted,
+    InterruptionFinished,
+    MessageAppended,
+    MessageQueued,
+    TurnFailed,
+    TurnFinished,
+)
+from service.live.read import LivePart
+
+_NO_MESSAGES = History()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One block on the wire, before it has an id. `body` ends with the blank line."""
+
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the frames of the next event depend on. Small: it holds no messages."""
+
+    chat: ChatState = field(default_factory=ChatState)
+    shown_status: Status | None = None
+    """The status that followers know: the one at the last border."""
+    preview: Episode | None = None
+    """The episode whose parts followers may have on the screen."""
+
+    @property
+    def version(self) -> int:
+        return self.chat.version
+
+
+def view_at(state: ChatState) -> View:
+    """The view of a whole fold, which must stand at an append border."""
+    return View(
+        chat=replace(state, messages=_NO_MESSAGES),
+        shown_status=state.status if state.exists else None,
+        preview=state.episode,
+    )
+
+
+def see(
+    view: View, chat_id: UUID, event: ChatEvent | None, *, at_border: bool
+) -> tuple[View, list[Frame]]:
+    """The view after `event`, and the event's frames; None is an erased event."""
+    before = view.chat
+    chat = evolve(before, event)
+    payloads: list[tuple[str, dict[str, Any]]] = []
+    preview = view.preview
+    if event is not None:
+        preview, payloads = _show(chat_id, view, chat, event)
+    shown = view.shown_status
+    if at_border and chat.exists and chat.status is not shown:
+        shown = chat.status
+        _before_turn_finished(payloads, ("status", {"status": shown.value}))
+    after = View(replace(chat, messages=_NO_MESSAGES), shown, preview)
+    head = {"chat_id": str(chat_id), "version": chat.version}
+    at = {"at": event.at} if event is not None else {}
+    frames = [_frame(name, {**head, **at, **payload}) for name, payload in payloads]
+    return after, frames
+
+
+def part_frame(chat_id: UUID, version: int, part: LivePart) -> Frame:
+    """The frame of one live part; `version` is that of the event before the part."""
+    return _frame(
+        "message_part",
+        {
+            "chat_id": str(chat_id),
+            "version": version,
+            "epoch": part.epoch,
+            "attempt": part.attempt,
+            "seq": part.seq,
+            **part.data,
+        },
+    )
+
+
+def preview_reset(chat_id: UUID, version: int, episode: Episode) -> Frame:
+    """Throw away what was shown of this episode."""
+    return _frame(
+        "preview_reset",
+        {
+            "chat_id": str(chat_id),
+            "version": version,
+            "epoch": episode.epoch,
+            "attempt": episode.attempt,
+        },
+    )
+
+
+def snapshot_frame(name: str, chat_id: UUID, version: int, **payload: Any) -> Frame:
+    """A `snapshot` or `resync` frame."""
+    return _frame(name, {"chat_id": str(chat_id), "version": version, **payload})
+
+
+def control_frame(name: str, chat_id: UUID, **payload: Any) -> Frame:
+    """A frame about the connection itself: caught_up, bye, error. It has no id."""
+    return _frame(name, {"chat_id": str(chat_id), **payload})
+
+
+def _frame(name: str, payload: dict[str, Any]) -> Frame:
+    data = wire.dumps({"type": name, **payload})
+    return Frame(name, b"event: %b\ndata: %b\n\n" % (name.encode(), data))
+
+
+def _show(
+    chat_id: UUID, view: View, chat: ChatState, event: ChatEvent
+) -> tuple[Episode | None, list[tuple[str, dict[str, Any]]]]:
+    """What one event puts on the screen, and the preview that stays there."""
+    preview = view.preview
+    payloads: list[tuple[str, dict[str, Any]]] = []
+    match event:
+        case ChatCreated():
+            payloads.append(("chat_updated", {"chat": public_chat(chat_id, chat)}))
+        case MessageAppended():
+            message = chat.messages[-1]
+            if _replaces(message, preview):
+                preview = None
+            if visible(message):
+                payloads.append(("message", _message(chat_id, message)))
+            if message.queued_id is not None:
+                payloads.append(("queue_update", _queue(chat_id, chat)))
+        case MessageQueued():
+            payloads.append(("queue_update", _queue(chat_id, chat)))
+        case GenerationAttemptStarted():
+            payloads += _reset(preview)
+            preview = chat.episode
+        case TurnFailed():
+            payloads += _reset(preview)
+            preview = None
+            error = event.error.model_dump(mode="json", exclude_none=True)
+            payloads.append(("error", {"error": error}))
+            payloads.append(("turn_finished", _turn(event.turn_id, "failed")))
+        case TurnFinished():
+            payloads.append(("turn_finished", _turn(event.turn_id, "finished")))
+        case InterruptionFinished():
+            payloads += _reset(preview)
+            preview = None
+            payloads.append(("turn_finished", _turn(event.turn_id, "interrupted")))
+        case _:
+            pass
+    if chat.episode is None:
+        preview = None
+    return preview, payloads
+
+
+def _before_turn_finished(
+    payloads: list[tuple[str, dict[str, Any]]], status: tuple[str, dict[str, Any]]
+) -> None:
+    ends_turn = bool(payloads) and payloads[-1][0] == "turn_finished"
+    payloads.insert(len(payloads) - 1 if ends_turn else len(payloads), status)
+
+
+def _replaces(message: Message, preview: Episode | None) -> bool:
+    return preview is not None and message.replaces == (
+        preview.epoch,
+        preview.attempt,
+    )
+
+
+def _reset(preview: Episode | None) -> list[tuple[str, dict[str, Any]]]:
+    if preview is None:
+        return []
+    return [("preview_reset", {"epoch": preview.epoch, "attempt": preview.attempt})]
+
+
+def _message(chat_id: UUID, message: Message) -> dict[str, Any]:
+    payload: dict[str, Any] = {"message": public_message(chat_id, message)}
+    if message.replaces is not None:
+        epoch, attempt = message.replaces
+        payload["replaces"] = {"epoch": epoch, "attempt": attempt}
+    return payload
+
+
+def _queue(chat_id: UUID, chat: ChatState) -> dict[str, Any]:
+    return {"queued_messages": [public_queued(chat_id, item) for item in chat.queue]}
+
+
+def _turn(turn_id: int | None, outcome: str) -> dict[str, Any]:
+    return {"turn_id": turn_id, "outcome": outcome}
