@@ -6,10 +6,11 @@ A part carries only its own variant's fields; what is absent is left out of the 
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from service.domain.times import Instant
 
 
 class _Part(BaseModel):
@@ -29,8 +30,8 @@ class ReasoningPart(_Part):
 
     type: Literal["reasoning"] = "reasoning"
     text: str
-    created_at: datetime | None = None
-    completed_at: datetime | None = None
+    created_at: Instant | None = None
+    completed_at: Instant | None = None
     provider_metadata: dict[str, JsonValue] | None = None
 
 
@@ -45,7 +46,7 @@ class ToolCallPart(_Part):
     tool_name: str
     args: JsonValue = None
     provider_executed: bool = False
-    created_at: datetime | None = None
+    created_at: Instant | None = None
     provider_metadata: dict[str, JsonValue] | None = None
 
 
@@ -58,7 +59,7 @@ class ToolResultPart(_Part):
     result: JsonValue = None
     is_error: bool = False
     provider_executed: bool = False
-    created_at: datetime | None = None
+    created_at: Instant | None = None
     provider_metadata: dict[str, JsonValue] | None = None
 
 

@@ -5,7 +5,7 @@ A worker's commands carry its fence: worker and term, and the epoch it saw.
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,24 +16,24 @@ from service.domain.events.chat import (
     ChatError,
     ClientType,
     FinishReason,
-    Role,
     TurnSettings,
     Usage,
     Visibility,
 )
 from service.domain.parts import Part
+from service.domain.times import Instant
 
 
 class _Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-    now: datetime
+    now: Instant
 
 
 class DraftMessage(BaseModel):
-    """A message that is to be appended; it gets its id by being appended."""
+    """A worker's message that is to be appended; it gets its id by being appended."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    role: Role
+    role: Literal["assistant", "tool"]
     parts: tuple[Part, ...]
     visibility: Visibility = "both"
 
@@ -98,7 +98,7 @@ class CommitStep(_Fenced):
 
     attempt: int
     kind: AttemptKind
-    messages: tuple[DraftMessage, ...]
+    messages: tuple[DraftMessage, ...] = Field(min_length=1)
     usage: Usage | None = None
     runtime_ms: int | None = None
     finish_reason: str | None = None

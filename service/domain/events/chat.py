@@ -7,13 +7,13 @@ last event. `type` and schema version name a JSON shape for ever (tests/golden/e
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain.parts import Part
+from service.domain.times import Instant
 
 Role = Literal["system", "user", "assistant", "tool"]
 Visibility = Literal["user", "model", "both"]
@@ -26,7 +26,7 @@ FinishReason = Literal["complete", "max_steps", "stop_tool"]
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     schema_version: ClassVar[int] = 1
-    at: datetime
+    at: Instant
 
 
 class ChatError(BaseModel):

@@ -1,0 +1,68 @@
+"""What clients see of chats and messages: one shape for GET and stream.
+
+Plain JSON values. What is absent is left out, but for `last_error`, which is null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from service.domain.chat.state import ChatState, Message, QueuedMessage
+from service.domain.parts import public_part
+from service.domain.times import rfc3339
+
+
+def public_chat(chat_id: UUID, state: ChatState) -> dict[str, Any]:
+    """The chat at `state.version`; the chat must exist."""
+    error = state.last_error
+    chat: dict[str, Any] = {
+        "id": str(chat_id),
+        "organization_id": str(state.organization_id),
+        "owner_id": str(state.owner_id),
+        "title": state.title,
+        "status": state.status.value,
+        "last_error": error and error.model_dump(mode="json", exclude_none=True),
+        "created_at": state.created_at and rfc3339(state.created_at),
+        "updated_at": state.updated_at and rfc3339(state.updated_at),
+        "archived": state.archived,
+        "labels": dict(state.labels),
+        "client_type": state.client_type,
+        "version": state.version,
+    }
+    if state.parent_chat_id is not None:
+        chat["parent_chat_id"] = str(state.parent_chat_id)
+    if state.root_chat_id is not None:
+        chat["root_chat_id"] = str(state.root_chat_id)
+    return chat
+
+
+def visible(message: Message) -> bool:
+    """Whether clients may see it at all; check before `public_message`."""
+    return message.visibility != "model"
+
+
+def public_message(chat_id: UUID, message: Message) -> dict[str, Any]:
+    """A visible message of the history."""
+    shown: dict[str, Any] = {
+        "id": message.id,
+        "chat_id": str(chat_id),
+        "role": message.role,
+        "content": [public_part(part) for part in message.parts],
+        "created_at": rfc3339(message.created_at),
+    }
+    if message.created_by is not None:
+        shown["created_by"] = str(message.created_by)
+    if message.queued_id is not None:
+        shown["queued_id"] = message.queued_id
+    return shown
+
+
+def public_queued(chat_id: UUID, item: QueuedMessage) -> dict[str, Any]:
+    """A message that waits in the queue."""
+    return {
+        "id": item.id,
+        "chat_id": str(chat_id),
+        "content": [public_part(part) for part in item.parts],
+        "created_at": rfc3339(item.created_at),
+    }

@@ -1,0 +1,50 @@
+"""From the shape an event was stored in to the one that this release reads.
+
+A step leads from one schema version of a type to the next. Steps compose, so an event
+of any age arrives at the newest shape, and a step once written never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from service.domain.events.chat import ChatEvent
+from service.errors import FutureEvent
+
+Data = dict[str, Any]
+Steps = Mapping[tuple[str, int], Callable[[Data], Data]]
+"""(type, schema version) -> the function to the next version; it takes a copy."""
+
+EVENTS = {
+    model.model_fields["type"].default: model
+    for model in get_args(get_args(ChatEvent)[0])
+}
+"""The model of each event type."""
+
+CURRENT: Mapping[str, int] = {
+    event_type: model.schema_version for event_type, model in EVENTS.items()
+}
+"""The newest schema version of each event type; what this release writes."""
+
+STEPS: Steps = {}
+
+
+def upcast(
+    event_type: str,
+    schema_version: int,
+    data: Data,
+    *,
+    steps: Steps = STEPS,
+    current: Mapping[str, int] = CURRENT,
+) -> Data:
+    """`data` in the newest shape; raises FutureEvent when a newer release wrote it."""
+    newest = current.get(event_type)
+    if newest is None or schema_version > newest:
+        raise FutureEvent(
+            f"event {event_type!r} in schema version {schema_version} is unknown, "
+            f"newest known is {newest}; upgrade this process"
+        )
+    for version in range(schema_version, newest):
+        data = steps[event_type, version](dict(data))
+    return data
