@@ -60,6 +60,21 @@ def evolve(state: ChatState, event: ChatEvent | None) -> ChatState:
     )
 
 
+def message_of(event: MessageAppended, version: int) -> Message:
+    """The message that this event, at this version, put into the history."""
+    return Message(
+        id=version,
+        role=event.role,
+        visibility=event.visibility,
+        parts=event.parts,
+        created_at=event.at,
+        created_by=event.created_by,
+        settings=event.settings,
+        queued_id=event.queued_id,
+        replaces=_replaced(event),
+    )
+
+
 def _apply(state: ChatState, event: ChatEvent, version: int) -> ChatState:
     match event:
         case ChatCreated():
@@ -102,21 +117,10 @@ def _created(state: ChatState, event: ChatCreated) -> ChatState:
 
 
 def _appended(state: ChatState, event: MessageAppended, version: int) -> ChatState:
-    message = Message(
-        id=version,
-        role=event.role,
-        visibility=event.visibility,
-        parts=event.parts,
-        created_at=event.at,
-        created_by=event.created_by,
-        settings=event.settings,
-        queued_id=event.queued_id,
-        replaces=_replaced(event),
-    )
     begins_turn = event.role == "user" and event.visibility != "model"
     return replace(
         state,
-        messages=state.messages.append(message),
+        messages=state.messages.append(message_of(event, version)),
         queue=_without(state.queue, event.queued_id),
         epoch=version,
         attempt=0,

@@ -44,7 +44,7 @@ class CreateChat(_Command):
     organization_id: UUID
     owner_id: UUID
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = Field(min_length=1)
     system_prompt: str | None = None
     settings: TurnSettings | None = None
     client_type: ClientType = "api"
@@ -55,7 +55,7 @@ class SendMessage(_Command):
     """A user says something; a busy chat queues it, or is interrupted first."""
 
     sender_id: UUID
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = Field(min_length=1)
     settings: TurnSettings | None = None
     busy_behavior: BusyBehavior = "queue"
 
