@@ -1,0 +1,1 @@
+"""PostgreSQL from the wheel: the default database, private to one data folder."""
