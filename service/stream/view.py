@@ -1,8 +1,8 @@
 """The view of a chat as frames: pure, one event at a time.
 
-A `View` is what frames depend on: the fold without its messages, and what followers have
-been shown. `see` gives an event's frames and the next view. Status frames come at append
-borders only; every turn ends in one `turn_finished`, after its error and status.
+A `View` is what frames depend on: the fold without its messages, and what followers
+have been shown. `see` gives an event's frames and the next view. Status frames come at
+append borders only; every turn ends in one `turn_finished`, after its error and status.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from service import wire
-from service.domain.chat.evolve import evolve
+from service.domain.chat.evolve import evolve, message_of
 from service.domain.chat.public import (
     public_chat,
     public_message,
@@ -27,10 +27,13 @@ from service.domain.events.chat import (
     InterruptionFinished,
     MessageAppended,
     MessageQueued,
+    StepCommitted,
     TurnFailed,
     TurnFinished,
 )
 from service.live.read import LivePart
+
+Payload = tuple[str, dict[str, Any]]
 
 _NO_MESSAGES = History()
 
@@ -67,25 +70,24 @@ def view_at(state: ChatState) -> View:
     )
 
 
+def advance(view: View, event: ChatEvent | None, *, at_border: bool) -> View:
+    """The view after `event`, without its frames; None is an erased event."""
+    chat = evolve(view.chat, event)
+    shown = chat.status if at_border and chat.exists else view.shown_status
+    preview = _preview_after(view.preview, chat, event)
+    return View(replace(chat, messages=_NO_MESSAGES), shown, preview)
+
+
 def see(
     view: View, chat_id: UUID, event: ChatEvent | None, *, at_border: bool
 ) -> tuple[View, list[Frame]]:
-    """The view after `event`, and the event's frames; None is an erased event."""
-    before = view.chat
-    chat = evolve(before, event)
-    payloads: list[tuple[str, dict[str, Any]]] = []
-    preview = view.preview
-    if event is not None:
-        preview, payloads = _show(chat_id, view, chat, event)
-    shown = view.shown_status
-    if at_border and chat.exists and chat.status is not shown:
-        shown = chat.status
-        _before_turn_finished(payloads, ("status", {"status": shown.value}))
-    after = View(replace(chat, messages=_NO_MESSAGES), shown, preview)
-    head = {"chat_id": str(chat_id), "version": chat.version}
-    at = {"at": event.at} if event is not None else {}
-    frames = [_frame(name, {**head, **at, **payload}) for name, payload in payloads]
-    return after, frames
+    """The view after `event`, and the event's frames, in order."""
+    after = advance(view, event, at_border=at_border)
+    if event is None:
+        return after, []
+    payloads = _show(chat_id, view, after, event)
+    head = {"chat_id": str(chat_id), "version": after.version, "at": event.at}
+    return after, [_frame(name, {**head, **payload}) for name, payload in payloads]
 
 
 def part_frame(chat_id: UUID, version: int, part: LivePart) -> Frame:
@@ -121,9 +123,9 @@ def snapshot_frame(name: str, chat_id: UUID, version: int, **payload: Any) -> Fr
     return _frame(name, {"chat_id": str(chat_id), "version": version, **payload})
 
 
-def control_frame(name: str, chat_id: UUID, **payload: Any) -> Frame:
+def control_frame(name: str, chat_id: UUID | None, **payload: Any) -> Frame:
     """A frame about the connection itself: caught_up, bye, error. It has no id."""
-    return _frame(name, {"chat_id": str(chat_id), **payload})
+    return _frame(name, {"chat_id": chat_id and str(chat_id), **payload})
 
 
 def _frame(name: str, payload: dict[str, Any]) -> Frame:
@@ -131,62 +133,56 @@ def _frame(name: str, payload: dict[str, Any]) -> Frame:
     return Frame(name, b"event: %b\ndata: %b\n\n" % (name.encode(), data))
 
 
-def _show(
-    chat_id: UUID, view: View, chat: ChatState, event: ChatEvent
-) -> tuple[Episode | None, list[tuple[str, dict[str, Any]]]]:
-    """What one event puts on the screen, and the preview that stays there."""
-    preview = view.preview
-    payloads: list[tuple[str, dict[str, Any]]] = []
+def _show(chat_id: UUID, before: View, after: View, event: ChatEvent) -> list[Payload]:
+    """What one event puts on the screen."""
+    payloads: list[Payload] = []
+    ending: list[Payload] = []
     match event:
         case ChatCreated():
-            payloads.append(("chat_updated", {"chat": public_chat(chat_id, chat)}))
+            payloads.append(
+                ("chat_updated", {"chat": public_chat(chat_id, after.chat)})
+            )
         case MessageAppended():
-            message = chat.messages[-1]
-            if _replaces(message, preview):
-                preview = None
+            message = message_of(event, after.version)
             if visible(message):
                 payloads.append(("message", _message(chat_id, message)))
             if message.queued_id is not None:
-                payloads.append(("queue_update", _queue(chat_id, chat)))
+                payloads.append(("queue_update", _queue(chat_id, after.chat)))
         case MessageQueued():
-            payloads.append(("queue_update", _queue(chat_id, chat)))
-        case GenerationAttemptStarted():
-            payloads += _reset(preview)
-            preview = chat.episode
+            payloads.append(("queue_update", _queue(chat_id, after.chat)))
+        case GenerationAttemptStarted() | StepCommitted():
+            payloads += _reset(before.preview)
         case TurnFailed():
-            payloads += _reset(preview)
-            preview = None
             error = event.error.model_dump(mode="json", exclude_none=True)
-            payloads.append(("error", {"error": error}))
-            payloads.append(("turn_finished", _turn(event.turn_id, "failed")))
+            payloads += [*_reset(before.preview), ("error", {"error": error})]
+            ending = [("turn_finished", _turn(event.turn_id, "failed"))]
         case TurnFinished():
-            payloads.append(("turn_finished", _turn(event.turn_id, "finished")))
+            ending = [("turn_finished", _turn(event.turn_id, "finished"))]
         case InterruptionFinished():
-            payloads += _reset(preview)
-            preview = None
-            payloads.append(("turn_finished", _turn(event.turn_id, "interrupted")))
+            payloads += _reset(before.preview)
+            ending = [("turn_finished", _turn(event.turn_id, "interrupted"))]
         case _:
             pass
-    if chat.episode is None:
-        preview = None
-    return preview, payloads
+    if after.shown_status is not before.shown_status and after.shown_status:
+        payloads.append(("status", {"status": after.shown_status.value}))
+    return payloads + ending
 
 
-def _before_turn_finished(
-    payloads: list[tuple[str, dict[str, Any]]], status: tuple[str, dict[str, Any]]
-) -> None:
-    ends_turn = bool(payloads) and payloads[-1][0] == "turn_finished"
-    payloads.insert(len(payloads) - 1 if ends_turn else len(payloads), status)
+def _preview_after(
+    preview: Episode | None, chat: ChatState, event: ChatEvent | None
+) -> Episode | None:
+    """The episode whose parts stay on the screen after `event`."""
+    match event:
+        case GenerationAttemptStarted():
+            return chat.episode
+        case MessageAppended() if preview is not None:
+            replaced = (event.epoch, event.attempt) == (preview.epoch, preview.attempt)
+            return None if replaced else preview
+        case _:
+            return preview if chat.episode is not None else None
 
 
-def _replaces(message: Message, preview: Episode | None) -> bool:
-    return preview is not None and message.replaces == (
-        preview.epoch,
-        preview.attempt,
-    )
-
-
-def _reset(preview: Episode | None) -> list[tuple[str, dict[str, Any]]]:
+def _reset(preview: Episode | None) -> list[Payload]:
     if preview is None:
         return []
     return [("preview_reset", {"epoch": preview.epoch, "attempt": preview.attempt})]

@@ -1,0 +1,90 @@
+"""What the endpoints work with: built once by `service.app`, found on the request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from starlette.requests import Request
+
+from service.api.problems import chat_not_found
+from service.auth.bearer import Bearer
+from service.auth.policy import Action, Resource, Subject, allowed
+from service.db.pool import Pool
+from service.errors import Rejection
+from service.eventstore.handle import Chats, Loaded
+from service.metrics import Metrics
+from service.stream.hub import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What /readyz reports. Lag is told and never makes a process unready."""
+
+    database: bool
+    schema: str
+    lag: dict[str, int]
+
+    @property
+    def ready(self) -> bool:
+        return self.database and self.schema == "current"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the process that requests are served with."""
+
+    chats: Chats
+    pool: Pool
+    bearer: Bearer
+    hub: Hub
+    metrics: Metrics
+    readiness: Callable[[], Awaitable[Readiness]]
+    now: Callable[[], datetime]
+    stream_lifetime_s: float = 600.0
+
+
+def context_of(request: Request) -> Context:
+    """The context of the application that serves this request."""
+    context = request.app.state.context
+    assert isinstance(context, Context)  # noqa: S101  tells mypy; set by build_api
+    return context
+
+
+async def subject_of(request: Request) -> Subject:
+    """Who asks. Raises Rejection `unauthorized`, or Unavailable."""
+    return await context_of(request).bearer.subject(
+        request.headers.get("authorization")
+    )
+
+
+def chat_id_of(request: Request) -> UUID:
+    """The chat named in the path. Raises Rejection `invalid-id`."""
+    text = request.path_params["chat_id"]
+    try:
+        return UUID(text) if len(text) == 36 else _refuse_id()
+    except ValueError:
+        return _refuse_id()
+
+
+async def load_chat(
+    request: Request, subject: Subject, action: Action
+) -> tuple[UUID, Loaded]:
+    """The chat named in the path, folded from its stream.
+
+    Raises the same Rejection for a chat that does not exist and for one that the
+    subject may not see.
+    """
+    chat_id = chat_id_of(request)
+    loaded = await context_of(request).chats.load(chat_id)
+    state = loaded.state
+    resource = Resource(owner_id=state.owner_id, organization_id=state.organization_id)
+    if not state.exists or not allowed(subject, action, resource):
+        raise chat_not_found()
+    return chat_id, loaded
+
+
+def _refuse_id() -> UUID:
+    raise Rejection("invalid-id", "the chat's id is not a UUID")

@@ -1,0 +1,122 @@
+"""GET /api/v1/chats/{id}/stream: the only importer of sse_starlette.
+
+The hot route keeps the library's response (headers, status, background) and writes ready
+frames itself: one task that writes, one that waits for the client to leave. A test holds
+it to the same bytes as the library's own encoding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.api.context import context_of, load_chat, subject_of
+from service.api.query import known_only
+from service.domain.ids import ChatId
+from service.errors import Rejection
+from service.stream.cursor import Cursor, MalformedCursor, parse_cursor
+from service.stream.follow import Follower, unavailable
+from service.stream.hub import AWAY
+from service.stream.outlet import Outlet
+
+RETRY = b"retry: 1000\n\n"
+NOW = "now"
+
+Write = Callable[[Outlet], Awaitable[None]]
+
+
+class FramesResponse(EventSourceResponse):
+    """An event stream whose body is written by `write`, frame by frame."""
+
+    def __init__(self, write: Write) -> None:
+        super().__init__(_nothing(), sep="\n", ping=0)
+        self._write = write
+        del self.headers["connection"]  # not allowed in HTTP/2, and of no use
+        self.headers["cache-control"] = "no-store, no-transform"
+        self.headers["x-content-type-options"] = "nosniff"
+        self.headers["vary"] = "accept, authorization, last-event-id"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write until the stream ends or the client leaves."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        writer = asyncio.create_task(self._body(send), name="stream")
+        try:
+            gone = asyncio.create_task(_client_left(receive), name="stream-watch")
+            try:
+                await asyncio.wait((writer, gone), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                gone.cancel()
+        finally:
+            if not writer.done():
+                writer.cancel()
+            await asyncio.wait((writer,))
+        if not writer.cancelled():
+            writer.result()
+
+    async def _body(self, send: Send) -> None:
+        outlet = Outlet(send)
+        await outlet.write(RETRY)
+        await self._write(outlet)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def follow_chat(request: Request) -> Response:
+    """200 and the chat's frames, from the cursor on. 400, 401 and 404 are for good."""
+    known_only(request, "after")
+    context = context_of(request)
+    now, cursor = _place(request)
+    try:
+        chat_id, _ = await load_chat(request, await subject_of(request), "chat.read")
+    except AWAY:
+        return FramesResponse(lambda out: out.write(unavailable(None)))
+
+    async def write(out: Outlet) -> None:
+        await Follower(
+            context.hub,
+            context.chats,
+            ChatId(chat_id),
+            cursor,
+            now=now,
+            lifetime_s=context.stream_lifetime_s,
+            out=out,
+        ).run()
+
+    return FramesResponse(write)
+
+
+def _place(request: Request) -> tuple[bool, Cursor | None]:
+    """Whether to begin at the tail, and the cursor; the header wins over the query."""
+    text = request.headers.get("last-event-id") or request.query_params.get("after")
+    if text is None or text == "":
+        return False, None
+    if text == NOW:
+        return True, None
+    try:
+        return False, parse_cursor(text)
+    except MalformedCursor as error:
+        raise Rejection("invalid-cursor", str(error)) from error
+
+
+async def _client_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _nothing() -> AsyncIterator[Any]:
+    return
+    yield

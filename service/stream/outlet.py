@@ -1,0 +1,45 @@
+"""Where a follower writes: ASGI `send`, with a clock on sends that do not come back.
+
+A timer per send would cost as much as the send. So each outlet notes when its send
+began, and the hub's heartbeat cuts those that have been stuck for too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Outlet:
+    """The sending side of one stream, owned by the task that writes to it."""
+
+    __slots__ = ("_send", "_since", "_task", "cut", "loop")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._task = asyncio.current_task()
+        self._since: float | None = None
+        self.loop = asyncio.get_running_loop()
+        self.cut = False
+
+    async def send(self, message: Message) -> None:
+        """Send a ready message; waits while the client takes nothing."""
+        self._since = self.loop.time()
+        await self._send(message)
+        self._since = None
+
+    async def write(self, body: bytes) -> None:
+        """Send bytes of the body."""
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def cut_if_stalled(self, timeout_s: float) -> None:
+        """Cancel the writing task when its send has been stuck for `timeout_s`."""
+        if self._since is None or self._task is None:
+            return
+        if self.loop.time() - self._since > timeout_s:
+            self.cut = True
+            self._task.cancel()

@@ -1,0 +1,103 @@
+"""The encoded frames of one followed chat, bounded by count and by bytes.
+
+A follower is an index into the ring; it holds no queue of its own. Each frame is kept
+with the cursor after it, so that a reconnecting follower finds its place again, and its
+bytes carry that cursor as `id`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from service.stream.cursor import Cursor
+
+JOINED = 64
+"""Frames a late follower takes in one send."""
+
+
+class ByteBudget:
+    """Bytes that all rings of a process may hold together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+class Ring:
+    """Frames `start` to `end`; indices only grow, old frames fall off the front."""
+
+    def __init__(self, origin: Cursor, *, max_frames: int, budget: ByteBudget) -> None:
+        self._frames: deque[bytes] = deque()
+        self._cursors: deque[Cursor] = deque()
+        self._before = origin
+        self._max_frames = max_frames
+        self._budget = budget
+        self._joined: dict[int, tuple[int, dict[str, Any]]] = {}
+        self.start = 0
+        self.bytes = 0
+
+    @property
+    def end(self) -> int:
+        """The index after the newest frame."""
+        return self.start + len(self._frames)
+
+    def push(self, frame: bytes, cursor: Cursor) -> None:
+        """Append a frame; the oldest go when there are too many."""
+        self._joined.clear()
+        self._frames.append(frame)
+        self._cursors.append(cursor)
+        self._count(len(frame))
+        if len(self._frames) > self._max_frames:
+            self.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        """Let the oldest frame go; followers before it read the log instead."""
+        self._joined.clear()
+        self._count(-len(self._frames.popleft()))
+        self._before = self._cursors.popleft()
+        self.start += 1
+
+    def clear(self) -> None:
+        """Let all frames go."""
+        while self._frames:
+            self.drop_oldest()
+
+    def index_after(self, cursor: Cursor) -> int | None:
+        """Where a follower at exactly this cursor goes on; None: not in the ring."""
+        for back, known in enumerate(reversed(self._cursors)):
+            if known == cursor:
+                return self.end - back
+        return self.start if self._before == cursor else None
+
+    def cursor_before(self, index: int) -> Cursor:
+        """The cursor of a follower that goes on at `index`, which is in the ring."""
+        if index == self.start:
+            return self._before
+        return self._cursors[index - self.start - 1]
+
+    def message_at(self, index: int) -> tuple[int, dict[str, Any]] | None:
+        """The next frames as one ASGI message, and the index after them.
+
+        The message is shared by all followers at `index`; None: nothing there yet.
+        """
+        joined = self._joined.get(index)
+        if joined is not None:
+            return joined
+        first = index - self.start
+        last = min(first + JOINED, len(self._frames))
+        if first >= last:
+            return None
+        body = b"".join(self._frames[i] for i in range(first, last))
+        joined = self.start + last, body_message(body)
+        self._joined[index] = joined
+        return joined
+
+    def _count(self, size: int) -> None:
+        self.bytes += size
+        self._budget.used += size
+
+
+def body_message(body: bytes) -> dict[str, Any]:
+    """An ASGI message with more of the response's body."""
+    return {"type": "http.response.body", "body": body, "more_body": True}
