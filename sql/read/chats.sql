@@ -1,0 +1,62 @@
+-- The list of chats: one row a chat, as its newest event left it.
+-- Written by: projections/chats.py. Read by: service/readmodels/chats.py.
+-- Locks: none on other objects. {v} is the version of the projection.
+CREATE TABLE IF NOT EXISTS read.chats__v{v} (
+  id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  owner_id uuid NOT NULL,
+  title text NOT NULL,
+  status text NOT NULL,
+  archived boolean NOT NULL,
+  client_type text NOT NULL,
+  labels jsonb NOT NULL,
+  parent_chat_id uuid,
+  root_chat_id uuid,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz NOT NULL,
+  last_error jsonb,
+  version int NOT NULL,
+  CONSTRAINT chats__v{v}__id__pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX IF NOT EXISTS chats__v{v}__owner_id__archived__updated_at__id__idx
+  ON read.chats__v{v} (owner_id, archived, updated_at DESC, id DESC);
+
+COMMENT ON TABLE read.chats__v{v} IS 'Chats, one row each. Grows with chats; a row changes with each event of its chat.';
+COMMENT ON COLUMN read.chats__v{v}.id IS 'The chat: id of its stream.';
+COMMENT ON COLUMN read.chats__v{v}.organization_id IS 'The organization that it belongs to.';
+COMMENT ON COLUMN read.chats__v{v}.owner_id IS 'The user who created it.';
+COMMENT ON COLUMN read.chats__v{v}.title IS 'Its title.';
+COMMENT ON COLUMN read.chats__v{v}.status IS 'waiting, running, interrupting, requires_action or error.';
+COMMENT ON COLUMN read.chats__v{v}.archived IS 'Whether it is put away.';
+COMMENT ON COLUMN read.chats__v{v}.client_type IS 'ui or api: what created it.';
+COMMENT ON COLUMN read.chats__v{v}.labels IS 'Names and values that its owner gave it.';
+COMMENT ON COLUMN read.chats__v{v}.parent_chat_id IS 'The chat that spawned it, if any.';
+COMMENT ON COLUMN read.chats__v{v}.root_chat_id IS 'The first chat of its family, if it was spawned.';
+COMMENT ON COLUMN read.chats__v{v}.created_at IS 'When it was created.';
+COMMENT ON COLUMN read.chats__v{v}.updated_at IS 'Latest clock reading of its events; the order of the list.';
+COMMENT ON COLUMN read.chats__v{v}.last_error IS 'Why its last turn failed, while status is error.';
+COMMENT ON COLUMN read.chats__v{v}.version IS 'Version of the newest event that is in this row.';
+
+GRANT SELECT ON read.chats__v{v} TO parley_service, parley_dba;
+
+-- [view]
+DROP VIEW IF EXISTS read.chats;
+CREATE VIEW read.chats WITH (security_invoker = true) AS
+SELECT c.id, c.organization_id, c.owner_id, c.title, c.status, c.archived,
+  c.client_type, c.labels, c.parent_chat_id, c.root_chat_id, c.created_at,
+  c.updated_at, c.last_error, c.version,
+  (
+    SELECT string_agg(
+      format('%s is parked at version %s', k.projection, k.event_version),
+      '; ' ORDER BY k.projection)
+    FROM ops.parked_streams AS k
+    JOIN ops.projections AS a
+      ON a.name = k.projection AND a.active_version = k.version
+    WHERE k.category = 'chat' AND k.stream_id = c.id
+  ) AS projection_error
+FROM read.chats__v{v} AS c;
+
+COMMENT ON VIEW read.chats IS 'Chats: the version of the read model that is in use.';
+COMMENT ON COLUMN read.chats.projection_error IS 'Which read models of this chat stopped at an event that they cannot take, and where; null when all go on.';
+GRANT SELECT ON read.chats TO parley_service, parley_dba;
