@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 from uuid import UUID
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from service.api.problems import chat_not_found
 from service.auth.bearer import Bearer
 from service.auth.policy import Action, Resource, Subject, allowed
 from service.db.pool import Pool
+from service.domain.ids import ChatId
 from service.errors import Rejection
 from service.eventstore.handle import Chats, Loaded
 from service.metrics import Metrics
@@ -43,13 +45,13 @@ class Context:
     metrics: Metrics
     readiness: Callable[[], Awaitable[Readiness]]
     now: Callable[[], datetime]
+    stream_lifetime_s: float
     stream_lifetime_s: float = 600.0
 
 
 def context_of(request: Request) -> Context:
     """The context of the application that serves this request."""
-    context = request.app.state.context
-    assert isinstance(context, Context)  # noqa: S101  tells mypy; set by build_api
+    context: Context = request.state.context
     return context
 
 
@@ -60,18 +62,20 @@ async def subject_of(request: Request) -> Subject:
     )
 
 
-def chat_id_of(request: Request) -> UUID:
+def chat_id_of(request: Request) -> ChatId:
     """The chat named in the path. Raises Rejection `invalid-id`."""
     text = request.path_params["chat_id"]
     try:
-        return UUID(text) if len(text) == 36 else _refuse_id()
+        chat_id = ChatId(UUID(text))
     except ValueError:
-        return _refuse_id()
+        _refuse_id()
+    # the same id in braces, as a URN or without hyphens is not how we write it
+    return chat_id if str(chat_id) == text.lower() else _refuse_id()
 
 
 async def load_chat(
     request: Request, subject: Subject, action: Action
-) -> tuple[UUID, Loaded]:
+) -> tuple[ChatId, Loaded]:
     """The chat named in the path, folded from its stream.
 
     Raises the same Rejection for a chat that does not exist and for one that the
@@ -86,5 +90,5 @@ async def load_chat(
     return chat_id, loaded
 
 
-def _refuse_id() -> UUID:
+def _refuse_id() -> NoReturn:
     raise Rejection("invalid-id", "the chat's id is not a UUID")

@@ -1,8 +1,8 @@
 """GET /api/v1/chats/{id}/stream: the only importer of sse_starlette.
 
-The hot route keeps the library's response (headers, status, background) and writes ready
-frames itself: one task that writes, one that waits for the client to leave. A test holds
-it to the same bytes as the library's own encoding.
+The hot route keeps the library's response (headers, status) and writes ready frames
+itself: one task that writes, one that waits for the client to leave. A test holds it to
+the same bytes as the library's own encoding.
 """
 
 from __future__ import annotations

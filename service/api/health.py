@@ -1,0 +1,37 @@
+"""Is the process alive, can it serve, how is it doing."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import metrics
+from service.api.context import context_of
+from service.api.perform import json_response
+from service.errors import Unavailable
+
+
+async def healthz(_: Request) -> Response:
+    """200 while the event loop turns; says nothing about the database."""
+    return json_response({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """200 when the database answers and its schema is ours; 503 otherwise.
+
+    Lag is told, and never makes a process unready: taking it out would not help.
+    """
+    found = await context_of(request).readiness()
+    if not found.database:
+        raise Unavailable("the database does not answer")
+    if found.schema != "current":
+        raise Unavailable(f"the schema is {found.schema}")
+    return json_response(
+        {"status": "ready", "database": "ok", "schema": "current", "lag": found.lag}
+    )
+
+
+async def prometheus(request: Request) -> Response:
+    """Vital signs, as Prometheus reads them."""
+    text = context_of(request).metrics.render()
+    return Response(text, headers={"content-type": metrics.CONTENT_TYPE})

@@ -1,0 +1,67 @@
+"""Messages of a chat: read a page, send one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.body import idempotency_key, read_body
+from service.api.chats import PATH
+from service.api.context import context_of, load_chat, subject_of
+from service.api.perform import Asked, json_response, perform
+from service.api.problems import invalid
+from service.api.query import known_only, message_id, page_limit
+from service.api.schemas import SendMessageBody
+from service.domain.chat.evolve import message_of
+from service.domain.chat.public import public_message, public_queued, visible
+from service.domain.chat.state import QueuedMessage
+from service.domain.commands.chat import SendMessage
+from service.domain.events.chat import ChatEvent, MessageAppended, MessageQueued
+from service.errors import FieldError
+from service.eventstore.handle import Handled
+
+
+async def send_message(request: Request) -> Response:
+    """200: the message is in the history, or in the queue of a busy chat."""
+    subject = await subject_of(request)
+    key = idempotency_key(request)
+    chat_id, _ = await load_chat(request, subject, "chat.send")
+    body = await read_body(request, SendMessageBody)
+    command = SendMessage(
+        now=context_of(request).now(),
+        sender_id=subject.user_id,
+        parts=body.parts(),
+        settings=body.settings(),
+        busy_behavior=body.busy_behavior,
+    )
+    asked = Asked(f"{PATH}/{chat_id}/messages", body, key)
+    handled = await perform(request, subject, chat_id, command, asked=asked)
+    return json_response(sent(chat_id, handled), handled=handled)
+
+
+def sent(chat_id: UUID, handled: Handled) -> dict[str, Any]:
+    """What a send did: the messages that it put into history, the one it queued."""
+    answer: dict[str, Any] = {"messages": [], "queued": False}
+    for version, event in handled.events:
+        _tell(answer, chat_id, version, event)
+    return answer
+
+
+def _tell(
+    answer: dict[str, Any], chat_id: UUID, version: int, event: ChatEvent
+) -> None:
+    if isinstance(event, MessageQueued):
+        item = QueuedMessage(version, event.parts, event.at, event.created_by)
+        answer["queued"] = True
+        answer["queued_message"] = public_queued(chat_id, item)
+    elif isinstance(event, MessageAppended):
+        message = message_of(event, version)
+        if not visible(message):
+            return
+        shown = public_message(chat_id, message)
+        answer["messages"].append(shown)
+        if message.role == "user" and message.queued_id is None:
+            answer["message"] = shown

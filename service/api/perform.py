@@ -1,0 +1,80 @@
+"""Performing a client's command: who, with which key, and what to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import wire
+from service.api.body import request_hash
+from service.api.context import context_of
+from service.auth.policy import Subject
+from service.domain.commands.chat import ChatCommand
+from service.eventstore.handle import Handled
+from service.log import correlation_id
+
+REPLAYED = "Idempotent-Replayed"
+"""Header of an answer that repeats an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asked for, so that its repetition is recognised."""
+
+    path: str
+    body: BaseModel
+    key: str | None
+
+    @property
+    def hash(self) -> bytes:
+        return request_hash("POST", self.path, self.body)
+
+
+async def perform(
+    request: Request,
+    subject: Subject,
+    chat_id: UUID,
+    command: ChatCommand,
+    *,
+    asked: Asked,
+) -> Handled:
+    """Decide and append; a repeated key gives the first outcome. Raises Rejection."""
+    handled = await context_of(request).chats.execute(
+        chat_id,
+        command,
+        actor=actor(subject),
+        key=None if asked.key is None else f"{subject.user_id}:{asked.key}",
+        request_hash=None if asked.key is None else asked.hash,
+        correlation_id=correlation_id(),
+    )
+    request.scope["log"] = {
+        "chat_id": str(chat_id),
+        "outcome": handled.outcome,
+        "events": len(handled.events),
+    }
+    return handled
+
+
+def actor(subject: Subject) -> str:
+    """How a user is named in event metadata."""
+    return f"user:{subject.user_id}"
+
+
+def json_response(
+    content: dict[str, Any], *, status: int = 200, handled: Handled | None = None
+) -> Response:
+    """A JSON answer, marked when it repeats an earlier one."""
+    headers = {"cache-control": "no-store"}
+    if handled is not None and handled.outcome == "duplicate":
+        headers[REPLAYED] = "true"
+    return Response(
+        wire.dumps(content),
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )

@@ -1,0 +1,164 @@
+"""The whole HTTP surface on one screen, and the application made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.chats import create_chat, get_chat, interrupt_chat, list_chats
+from service.api.context import Context
+from service.api.health import healthz, prometheus, readyz
+from service.api.messages import list_messages, send_message
+from service.api.middleware import Problems, RequestContext
+from service.api.openapi import Doc, Parameter, build
+from service.api.perform import REPLAYED, json_response
+from service.api.schemas import CreateChatBody, InterruptBody, SendMessageBody
+from service.api.shapes import (
+    ChatPage,
+    ChatShape,
+    Health,
+    MessagePage,
+    Ready,
+    Sent,
+)
+from service.api.stream import follow_chat
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_LIMIT = Parameter(
+    "limit", "query", "1 to 200; 50 when left out",
+    {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+)  # fmt: skip
+_CURSOR = Parameter(
+    "cursor", "query", "next_cursor of the page before", {"type": "string"}
+)
+_BEFORE = Parameter(
+    "before_id", "query", "messages older than this one, newest first",
+    {"type": "integer", "minimum": 1},
+)  # fmt: skip
+_AFTER_ID = Parameter(
+    "after_id", "query", "messages newer than this one, oldest first",
+    {"type": "integer", "minimum": 1},
+)  # fmt: skip
+_KEY = Parameter(
+    "Idempotency-Key", "header", "the same key twice has one effect and one answer",
+    {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+)  # fmt: skip
+_AFTER = Parameter(
+    "after", "query", "id of the last frame seen, 0 or now", {"type": "string"}
+)
+_LAST_EVENT_ID = Parameter(
+    "Last-Event-ID", "header", "like after, which it overrides", {"type": "string"}
+)
+
+_POST = (400, 408, 413, 415, 422)
+
+CHATS = "/api/v1/chats"
+CHAT = CHATS + "/{chat_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    doc: Doc
+
+
+async def _openapi(_: Request) -> Response:
+    return json_response(openapi_document())
+
+
+OPERATIONS: Sequence[Operation] = (
+    Operation("POST", CHATS, create_chat, Doc(
+        "Create a chat with its first message", ChatShape, status=201,
+        body=CreateChatBody, parameters=(_KEY,), problems=(*_POST, 403))),
+    Operation("GET", CHATS, list_chats, Doc(
+        "List your chats, newest change first", ChatPage,
+        parameters=(_LIMIT, _CURSOR), problems=(400,))),
+    Operation("GET", CHAT, get_chat, Doc(
+        "Get a chat", ChatShape, problems=(400, 404))),
+    Operation("GET", CHAT + "/messages", list_messages, Doc(
+        "List a chat's messages, newest first", MessagePage,
+        parameters=(_BEFORE, _AFTER_ID, _LIMIT), problems=(400, 404))),
+    Operation("POST", CHAT + "/messages", send_message, Doc(
+        "Send a message; a busy chat queues it", Sent, body=SendMessageBody,
+        parameters=(_KEY,), problems=(*_POST, 404, 409, 429))),
+    Operation("POST", CHAT + "/interrupt", interrupt_chat, Doc(
+        "Stop the running turn", ChatShape, body=InterruptBody, body_optional=True,
+        parameters=(_KEY,), problems=(*_POST, 404, 409))),
+    Operation("GET", CHAT + "/stream", follow_chat, Doc(
+        "Follow a chat", "text/event-stream", parameters=(_LAST_EVENT_ID, _AFTER),
+        problems=(400, 404))),
+    Operation("GET", "/healthz", healthz, Doc("The process answers", Health,
+        open=True)),
+    Operation("GET", "/readyz", readyz, Doc(
+        "Database and schema are there", Ready, problems=(503,), open=True)),
+    Operation("GET", "/metrics", prometheus, Doc(
+        "Vital signs for Prometheus", "text/plain", open=True)),
+    Operation("GET", "/openapi.json", _openapi, Doc(
+        "This document", "application/json", open=True)),
+)  # fmt: skip
+
+
+def openapi_document() -> dict[str, Any]:
+    """What /openapi.json answers."""
+    described = [(o.method, o.path, o.doc) for o in OPERATIONS]
+    return build(described, version=version("parley"))
+
+
+def build_api(context: Context, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
+    """The application: context, then CORS, then problems, then the table."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint
+    routes = [Route(path, _Path(path, of)) for path, of in by_path.items()]
+    app: ASGIApp = Router(routes, redirect_slashes=False, default=_not_found)
+    app = Problems(app)
+    if cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=tuple(cors_origins),
+            allow_methods=("GET", "POST"),
+            allow_headers=(
+                "Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID",
+                "X-Request-Id",
+            ),
+            expose_headers=("X-Request-Id", REPLAYED, "Retry-After"),
+            allow_credentials=True,
+        )  # fmt: skip
+    return RequestContext(app, context=context)
+
+
+class _Path:
+    """All methods of one path; says which ones there are when asked for another."""
+
+    def __init__(self, path: str, endpoints: Mapping[str, Endpoint]) -> None:
+        self._path = path
+        self._endpoints = dict(endpoints)
+        if "GET" in endpoints:
+            self._endpoints["HEAD"] = endpoints["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route_path"] = self._path
+        endpoint = self._endpoints.get(scope["method"])
+        if endpoint is None:
+            allow = ", ".join(sorted(self._endpoints))
+            raise HTTPException(405, headers={"allow": allow})
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    raise HTTPException(404)

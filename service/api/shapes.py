@@ -1,0 +1,138 @@
+"""The shapes of answers, for the OpenAPI document and for tests that hold us to them.
+
+Answers are built as plain JSON by `service.domain.chat.public`; these models describe
+the same, and forbid anything more.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.domain.chat.state import Status
+from service.domain.events.chat import ChatError, ClientType, Role
+from service.domain.parts import (
+    FileReferencePart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+
+PublicPart = (
+    TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FileReferencePart
+)
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ChatShape(_Shape):
+    """A chat."""
+
+    id: UUID
+    organization_id: UUID
+    owner_id: UUID
+    title: str
+    status: Status
+    last_error: ChatError | None
+    created_at: datetime
+    updated_at: datetime
+    archived: bool
+    labels: dict[str, str]
+    client_type: ClientType
+    version: int = Field(description="Version of the newest event of the chat.")
+    parent_chat_id: UUID | None = None
+    root_chat_id: UUID | None = None
+
+
+class MessageShape(_Shape):
+    """A message of the history; its id is the version of its event."""
+
+    id: int
+    chat_id: UUID
+    role: Role
+    content: list[PublicPart]
+    created_at: datetime
+    created_by: UUID | None = None
+    queued_id: int | None = Field(
+        default=None, description="Its id in the queue, when it came from there."
+    )
+
+
+class QueuedShape(_Shape):
+    """A message that waits for the turn to end."""
+
+    id: int
+    chat_id: UUID
+    content: list[PublicPart]
+    created_at: datetime
+
+
+class ChatPage(_Shape):
+    """A page of the list of chats, newest change first."""
+
+    chats: list[ChatShape]
+    next_cursor: str | None = Field(description="Null on the last page.")
+
+
+class MessagePage(_Shape):
+    """A page of a chat's messages."""
+
+    messages: list[MessageShape]
+    queued_messages: list[QueuedShape] = Field(
+        description="The whole queue; empty when a cursor was given."
+    )
+    has_more: bool
+
+
+class Sent(_Shape):
+    """What a send did."""
+
+    message: MessageShape | None = Field(
+        default=None, description="The new message, unless it was queued."
+    )
+    messages: list[MessageShape] = Field(
+        description="Every visible message that entered the history."
+    )
+    queued_message: QueuedShape | None = Field(
+        default=None, description="The new message, when it was queued."
+    )
+    queued: bool
+
+
+class Health(_Shape):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(_Shape):
+    """Whether the process can serve requests."""
+
+    status: Literal["ready"]
+    database: Literal["ok"]
+    schema_: Literal["current"] = Field(alias="schema")
+    lag: dict[str, int] = Field(description="Events not yet handled, by projection.")
+
+
+class WrongField(_Shape):
+    """A field that is wrong, and why."""
+
+    field: str = Field(description="Dotted path, such as content.0.text.")
+    detail: str
+
+
+class ProblemShape(_Shape):
+    """An error, as RFC 9457 has it."""
+
+    type: str = Field(description="/problems/ and a stable slug.")
+    title: str
+    status: int
+    detail: str
+    errors: list[WrongField] | None = None
+    request_id: str | None = None

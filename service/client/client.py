@@ -1,0 +1,242 @@
+"""The HTTP API and its streams, for programs: what the command line is made of.
+
+`follow` keeps a place in a chat: it reconnects with the id of the last frame that it
+gave out, so its caller sees every frame once, whatever happens to connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+
+from service import wire
+from service.client.sse import Block, SseParser
+from service.errors import ParleyError
+
+TIMEOUT_S = 40.0
+"""Above the 30 s after which an append with unknown outcome is answered."""
+SILENCE_S = 45.0
+"""Three heartbeats: a stream silent for so long is dead."""
+RETRIES = 4
+"""Of a POST, over some three seconds: a restarted service is back by then."""
+RETRY_MS = 1_000
+RETRY_MAX_MS = 30_000
+
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(eq=False)
+class ApiError(ParleyError):
+    """The service answered with a problem."""
+
+    status: int
+    problem: Mapping[str, Any]
+
+    @property
+    def slug(self) -> str:
+        """The stable name of the problem: `chat-not-found`, ..."""
+        return str(self.problem.get("type", "")).rpartition("/")[2]
+
+    def __str__(self) -> str:
+        title = self.problem.get("title", "error")
+        return f"{self.status} {title}: {self.problem.get('detail', '')}"
+
+
+@dataclass(eq=False)
+class ConnectionFailed(ParleyError):
+    """The service could not be reached, or went away in the middle."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of a chat's stream. `id` is the place after it."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+class Client:
+    """One service and one token. An async context manager.
+
+    `http` may bring its own transport (tests); it is closed with the client.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, http: httpx2.AsyncClient | None = None
+    ) -> None:
+        self._http = http or httpx2.AsyncClient(timeout=TIMEOUT_S)
+        self._http.base_url = httpx2.URL(url)
+        self._http.headers["authorization"] = f"Bearer {token}"
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def create(
+        self, text: str, *, key: str | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """Create a chat with a first message of one text."""
+        return await self._post("/api/v1/chats", _said(text) | fields, key)
+
+    async def send(
+        self,
+        chat_id: UUID | str,
+        text: str,
+        *,
+        busy_behavior: str = "queue",
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Say something in a chat."""
+        body = _said(text) | {"busy_behavior": busy_behavior}
+        return await self._post(f"/api/v1/chats/{chat_id}/messages", body, key)
+
+    async def interrupt(
+        self, chat_id: UUID | str, *, key: str | None = None
+    ) -> dict[str, Any]:
+        """Stop the running turn."""
+        return await self._post(f"/api/v1/chats/{chat_id}/interrupt", {}, key)
+
+    async def get(self, chat_id: UUID | str) -> dict[str, Any]:
+        """The chat."""
+        return await self._get(f"/api/v1/chats/{chat_id}")
+
+    async def chats(self, **query: Any) -> dict[str, Any]:
+        """A page of the caller's chats."""
+        return await self._get("/api/v1/chats", **query)
+
+    async def messages(self, chat_id: UUID | str, **query: Any) -> dict[str, Any]:
+        """A page of a chat's messages."""
+        return await self._get(f"/api/v1/chats/{chat_id}/messages", **query)
+
+    async def follow(
+        self, chat_id: UUID | str, *, after: str | None = None
+    ) -> AsyncIterator[Frame]:
+        """Every frame after this place, for ever; None begins with a snapshot.
+
+        Reconnects, with back-off, until the service says that it is for good: raises
+        ApiError for 4xx. `bye` and id-only blocks move the place and are not given out.
+        """
+        place = _Place(after or "")
+        while True:
+            try:
+                async for frame in self._connection(chat_id, place):
+                    yield frame
+            except ConnectionFailed:
+                place.failures += 1
+            await asyncio.sleep(place.pause_s())
+
+    async def _connection(
+        self, chat_id: UUID | str, place: _Place
+    ) -> AsyncIterator[Frame]:
+        headers = {"accept": "text/event-stream"}
+        if place.id:
+            headers["last-event-id"] = place.id
+        parser = SseParser(last_id=place.id)
+        timeout = httpx2.Timeout(TIMEOUT_S, read=SILENCE_S)
+        path = f"/api/v1/chats/{chat_id}/stream"
+        try:
+            async with self._http.stream(
+                "GET", path, headers=headers, timeout=timeout
+            ) as response:
+                if response.status_code in _TRANSIENT:
+                    raise ConnectionFailed(f"status {response.status_code}")
+                if response.status_code != 200:
+                    await response.aread()
+                    raise _api_error(response)
+                async for piece in response.aiter_bytes():
+                    for block in parser.feed(piece):
+                        if (frame := place.take(block)) is not None:
+                            yield frame
+        except httpx2.TransportError as error:
+            raise ConnectionFailed(str(error) or type(error).__name__) from error
+
+    async def _get(self, path: str, **query: Any) -> dict[str, Any]:
+        params = {name: value for name, value in query.items() if value is not None}
+        try:
+            response = await self._http.get(path, params=params)
+        except httpx2.TransportError as error:
+            raise ConnectionFailed(str(error) or type(error).__name__) from error
+        return _content(response)
+
+    async def _post(
+        self, path: str, body: dict[str, Any], key: str | None
+    ) -> dict[str, Any]:
+        """POST until it is answered: the key makes the repetition safe."""
+        headers = {
+            "content-type": "application/json",
+            "idempotency-key": key or uuid4().hex,
+        }
+        content = wire.dumps(body)
+        for attempt in range(RETRIES + 1):
+            try:
+                response = await self._http.post(path, content=content, headers=headers)
+                if response.status_code not in _TRANSIENT - {429}:
+                    return _content(response)
+            except httpx2.TransportError as error:
+                if attempt == RETRIES:
+                    raise ConnectionFailed(
+                        str(error) or type(error).__name__
+                    ) from error
+            if attempt < RETRIES:
+                await asyncio.sleep(0.1 * 2**attempt * random.uniform(1, 1.5))
+        return _content(response)
+
+
+class _Place:
+    """Where a follower is, and how long it waits before it comes back."""
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+        self.failures = 0
+        self._retry_ms = RETRY_MS
+
+    def take(self, block: Block) -> Frame | None:
+        """Move on past a block; the frame in it, if it is one for the caller."""
+        if block.retry_ms is not None:
+            self._retry_ms = block.retry_ms
+        self.id = block.id
+        if block.data is None:
+            return None
+        self.failures = 0
+        data = wire.loads(block.data)
+        if block.event == "bye" or (block.event == "error" and "version" not in data):
+            return None
+        return Frame(block.id, block.event, data)
+
+    def pause_s(self) -> float:
+        """Seconds: the server's wish, doubled with every connection that failed."""
+        wish_ms: int = self._retry_ms << min(self.failures, 10)
+        return min(wish_ms, RETRY_MAX_MS) / 1000 * random.uniform(0.5, 1)
+
+
+def _said(text: str) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": text}]}
+
+
+def _content(response: httpx2.Response) -> dict[str, Any]:
+    if response.is_error:
+        raise _api_error(response)
+    content: dict[str, Any] = wire.loads(response.content)
+    return content
+
+
+def _api_error(response: httpx2.Response) -> ApiError:
+    try:
+        problem = wire.loads(response.content)
+    except ValueError:
+        problem = {"title": response.reason_phrase, "detail": "not a problem document"}
+    return ApiError(response.status_code, problem)
