@@ -31,6 +31,7 @@ from service.domain.events.chat import (
     TurnFailed,
     TurnFinished,
 )
+from service.domain.times import rfc3339
 from service.live.read import LivePart
 
 Payload = tuple[str, dict[str, Any]]
@@ -86,7 +87,11 @@ def see(
     if event is None:
         return after, []
     payloads = _show(chat_id, view, after, event)
-    head = {"chat_id": str(chat_id), "version": after.version, "at": event.at}
+    head = {
+        "chat_id": str(chat_id),
+        "version": after.version,
+        "at": rfc3339(event.at),
+    }
     return after, [_frame(name, {**head, **payload}) for name, payload in payloads]
 
 

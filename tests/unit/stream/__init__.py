@@ -1,0 +1,1 @@
+"""Frames, cursors and rings, without a connection."""
