@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from service.db.guard import Guard
-from service.db.pool import Database, Pool
+from service.db.pool import Database, Pool, connect
 from service.errors import HeldConnection
 
 USERS = 50
@@ -53,14 +53,20 @@ async def test_small_pool_serves_many_users(database: Database, guard: Guard) ->
 async def test_failed_transaction_leaves_nothing_and_frees_its_connection(
     database: Database, guard: Guard
 ) -> None:
-    async with Pool(database, guard=guard, size=1, role="owner") as pool:
+    async def fail() -> None:
+        async with pool.transaction() as connection:
+            await connection.execute("INSERT INTO left_over VALUES (1)")
+            raise RuntimeError
+
+    async with await connect(database, role=None, name="test") as administrator:
+        await administrator.execute("CREATE TABLE left_over (a int)")
+        await administrator.execute("GRANT ALL ON left_over TO PUBLIC")
+    async with Pool(database, guard=guard, size=1) as pool:
         with pytest.raises(RuntimeError):
-            async with pool.transaction() as connection:
-                await connection.execute("CREATE TABLE public.left_over (a int)")
-                raise RuntimeError
+            await fail()
         async with pool.connection() as connection:
-            found = await connection.execute("SELECT to_regclass('public.left_over')")
-            assert await found.fetchone() == (None,)
+            found = await connection.execute("SELECT count(*) FROM left_over")
+            assert await found.fetchone() == (0,)
 
 
 async def test_pool_works_in_its_role(pool: Pool, database: Database) -> None:
@@ -76,11 +82,8 @@ async def test_pool_gives_out_live_connections_after_a_cut(
     async with Pool(database, guard=guard, size=1) as pool:
         async with pool.connection() as connection:
             pid = connection.info.backend_pid
-        async with Pool(database, guard=guard, size=1, role="owner") as other:
-            async with other.connection() as connection:
-                await connection.execute("RESET ROLE")
-                await connection.execute(
-                    "SELECT pg_terminate_backend(%s, 5000)", (pid,)
-                )
+        administrator = await connect(database, role=None, name="test")
+        async with administrator:
+            await administrator.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
         async with pool.connection() as connection:
             assert connection.info.backend_pid != pid
