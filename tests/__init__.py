@@ -1,0 +1,1 @@
+"""Tests, one folder a ring: unit, property, contract, sql, integration, e2e."""

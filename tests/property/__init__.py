@@ -1,0 +1,1 @@
+"""What must hold for any input; hypothesis finds the input."""

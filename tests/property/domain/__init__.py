@@ -1,0 +1,1 @@
+"""What holds of any chat, whatever was asked of it."""

@@ -1,0 +1,1 @@
+"""Events, commands, decide and evolve."""

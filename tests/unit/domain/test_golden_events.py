@@ -1,0 +1,232 @@
+"""The JSON of every event type and schema version, which never changes once written.
+
+A golden file is the wire contract: the log holds such data for ever. A new shape gets
+a new schema version, a new file and an upcaster; the old file stays and must decode.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel
+
+from service import wire
+from service.domain.events.chat import (
+    ChatCreated,
+    ChatEvent,
+    InterruptionFinished,
+    MessageAppended,
+    MessageQueued,
+    StepCommitted,
+    TurnFailed,
+    TurnSettings,
+    Usage,
+)
+from service.domain.events.data import decode_data, encode_data
+from service.domain.parts import (
+    FileReferencePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from service.domain.upcasters import CURRENT, EVENTS
+from tests.builders import (
+    ERROR,
+    NOW,
+    ORGANIZATION,
+    OWNER,
+    abandoned,
+    acquired,
+    attempt,
+    interrupt_requested,
+    turn_finished,
+)
+from tests.fixtures.golden import ROOT, Golden, pretty
+
+FILES = sorted((ROOT / "events").glob("*.json"))
+
+PARTS: tuple[Part, ...] = (
+    TextPart(text="half past", provider_metadata={"vendor": {"id": "t1"}}),
+    ReasoningPart(
+        text="a clock is needed",
+        created_at=NOW,
+        completed_at=NOW,
+        provider_metadata={"vendor": {"signature": "s1"}},
+    ),
+    ToolCallPart(
+        tool_call_id="c1",
+        tool_name="clock",
+        args={"zone": "UTC", "format": None},
+        provider_executed=True,
+        created_at=NOW,
+        provider_metadata={"vendor": {"item": "i1"}},
+    ),
+    ToolResultPart(
+        tool_call_id="c1",
+        tool_name="clock",
+        result={"error": "no clock"},
+        is_error=True,
+        provider_executed=True,
+        created_at=NOW,
+        provider_metadata={"vendor": {"item": "i2"}},
+    ),
+    FileReferencePart(
+        file_name="main.py", start_line=3, end_line=4, content="x = 1\ny = 2\n"
+    ),
+)
+SETTINGS = TurnSettings(model="m1", reasoning_effort="high", plan_mode="plan")
+USAGE = Usage(
+    input_tokens=11,
+    output_tokens=12,
+    total_tokens=23,
+    reasoning_tokens=5,
+    cache_creation_tokens=1,
+    cache_read_tokens=2,
+    context_limit=200_000,
+)
+FAILURE = ERROR.model_copy(
+    update={"detail": "no answer in 60 s", "provider": "vendor", "status_code": 503}
+)
+
+EXAMPLES: list[ChatEvent] = [
+    ChatCreated(
+        at=NOW,
+        organization_id=ORGANIZATION,
+        owner_id=OWNER,
+        title="what time is it",
+        title_source="user",
+        client_type="ui",
+        labels={"team": "blue"},
+        parent_chat_id=UUID(int=7),
+        root_chat_id=UUID(int=8),
+    ),
+    MessageAppended(
+        at=NOW,
+        role="user",
+        visibility="user",
+        parts=PARTS,
+        created_by=OWNER,
+        settings=SETTINGS,
+        queued_id=4,
+        epoch=5,
+        attempt=1,
+    ),
+    MessageQueued(
+        at=NOW,
+        parts=PARTS[:1],
+        created_by=OWNER,
+        settings=SETTINGS,
+        busy_behavior="interrupt",
+    ),
+    acquired(term=3),
+    abandoned(term=3),
+    attempt(5, 2, "tools"),
+    StepCommitted(
+        at=NOW,
+        epoch=5,
+        attempt=2,
+        kind="model",
+        usage=USAGE,
+        runtime_ms=840,
+        finish_reason="stop",
+        model="m1",
+    ),
+    interrupt_requested(reason="enough"),
+    InterruptionFinished(at=NOW, turn_id=2, epoch=5, attempt=2),
+    turn_finished(2, reason="max_steps"),
+    TurnFailed(at=NOW, turn_id=2, error=FAILURE),
+]
+"""One of each type, with every field set to something else than its default."""
+
+
+def stored(event: ChatEvent) -> dict[str, Any]:
+    return {
+        "type": event.type,
+        "schema_version": event.schema_version,
+        "data": encode_data(event),
+    }
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda event: event.type)
+def test_an_event_encodes_to_its_golden_file(
+    example: ChatEvent, golden: Golden
+) -> None:
+    name = f"events/{example.type}.v{example.schema_version}.json"
+    golden(name, pretty(stored(example)))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_golden_file_of_any_version_decodes(path: Path) -> None:
+    told = wire.loads(path.read_bytes())
+    event = decode_data(told["type"], told["schema_version"], told["data"])
+    assert path.name == f"{told['type']}.v{told['schema_version']}.json"
+    if told["schema_version"] == CURRENT[event.type]:
+        assert stored(event) == told
+        assert event in EXAMPLES
+
+
+def test_there_is_a_file_for_every_version_of_every_type() -> None:
+    versions = {
+        f"{name}.v{version}.json"
+        for name, newest in CURRENT.items()
+        for version in range(1, newest + 1)
+    }
+    found = {path.name for path in (ROOT / "events").glob("*.json")}
+    assert found == versions
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda event: event.type)
+def test_an_example_leaves_no_field_at_its_default(example: ChatEvent) -> None:
+    assert untold(example) == []
+
+
+def test_there_is_an_example_of_each_type_and_each_part() -> None:
+    assert [event.type for event in EXAMPLES] == list(EVENTS)
+    assert {type(part) for part in PARTS} == {
+        TextPart,
+        ReasoningPart,
+        ToolCallPart,
+        ToolResultPart,
+        FileReferencePart,
+    }
+
+
+def test_absent_fields_are_left_out_and_empty_ones_are_kept() -> None:
+    part = ToolResultPart(tool_call_id="c1", tool_name="", result=0)
+    event = MessageAppended(at=NOW, role="tool", parts=(part,))
+    assert encode_data(event) == {
+        "at": "2026-03-01T12:00:00.000000Z",
+        "role": "tool",
+        "visibility": "both",
+        "parts": [
+            {
+                "type": "tool-result",
+                "tool_call_id": "c1",
+                "tool_name": "",
+                "result": 0,
+                "is_error": False,
+                "provider_executed": False,
+            }
+        ],
+    }
+
+
+def untold(value: object, path: str = "") -> list[str]:
+    """Paths of fields that still have their default, but for `type`."""
+    if isinstance(value, tuple):
+        return [p for n, item in enumerate(value) for p in untold(item, f"{path}[{n}]")]
+    if not isinstance(value, BaseModel):
+        return []
+    found: list[str] = []
+    for name, field in type(value).model_fields.items():
+        at = f"{path}.{name}"
+        inner = getattr(value, name)
+        if name != "type" and inner == field.get_default(call_default_factory=True):
+            found.append(at)
+        found += untold(inner, at)
+    return found
