@@ -1,0 +1,173 @@
+"""Checkpoints: how far each projection is, and which of its streams are parked.
+
+Correctness rests on the compare-and-set of (position, digest) in the transaction of the
+effects. The advisory lock only spares losers their work; it is the first statement of
+the transaction, so that everything read later is newer than the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from projections.projection import Projection
+from service.db.pool import Connection
+from service.errors import Conflict
+from service.eventstore.records import RecordedEvent
+
+LOCK = """
+SELECT p.name
+FROM unnest(%s::text[], %s::int[]) AS p (name, version)
+WHERE pg_try_advisory_xact_lock(
+  hashtextextended(format('parley projection %%s %%s', p.name, p.version), 0))
+"""
+
+LOCK_AND_WAIT = """
+SELECT pg_advisory_xact_lock(
+  hashtextextended(format('parley projection %%s %%s', %s::text, %s::int), 0))
+"""
+
+CHECKPOINTS = """
+SELECT c.projection, c.position, c.digest, ARRAY(
+  SELECT k.stream_id FROM ops.parked_streams AS k
+  WHERE k.projection = c.projection AND k.version = c.version)
+FROM ops.checkpoints AS c
+JOIN unnest(%s::text[], %s::int[]) AS p (name, version)
+  ON p.name = c.projection AND p.version = c.version
+WHERE c.state = 'running'
+"""
+
+ADVANCE = """
+UPDATE ops.checkpoints AS c
+SET position = m.position, digest = m.digest, updated_at = clock_timestamp()
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[], %s::bigint[], %s::bytea[])
+  AS m (projection, version, old_position, old_digest, position, digest)
+WHERE c.projection = m.projection AND c.version = m.version
+  AND c.position = m.old_position AND c.digest = m.old_digest
+  AND c.state = 'running'
+"""
+
+STOP = """
+UPDATE ops.checkpoints
+SET state = 'stopped', error = %s, updated_at = clock_timestamp()
+WHERE projection = %s AND version = %s AND state = 'running'
+"""
+
+PARK = """
+INSERT INTO ops.parked_streams
+  (projection, version, category, stream_id, position, event_version, event_type, error)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+
+UNPARK = """
+DELETE FROM ops.parked_streams
+WHERE projection = %s AND version = %s AND category = %s AND stream_id = %s
+"""
+
+
+class CheckpointMoved(Conflict):
+    """Another process moved a checkpoint that this one had read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the log, and the event that stands there; (0, empty) is its start."""
+
+    position: int = 0
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a projection stands in the log."""
+
+    projection: Projection
+    place: Place
+    parked: frozenset[UUID] = frozenset()
+    """Streams that it skips until they are retried."""
+
+
+async def lock(
+    connection: Connection, projections: Sequence[Projection]
+) -> list[Projection]:
+    """Those that no other transaction holds; they are ours until the commit."""
+    cursor = await connection.execute(LOCK, _keys(projections))
+    held = {name for (name,) in await cursor.fetchall()}
+    return [p for p in projections if p.name in held]
+
+
+async def lock_and_wait(connection: Connection, projection: Projection) -> None:
+    """Hold one projection until the commit, however long its holder takes."""
+    await connection.execute(LOCK_AND_WAIT, (projection.name, projection.version))
+
+
+async def read(
+    connection: Connection, projections: Sequence[Projection]
+) -> list[Checkpoint]:
+    """The checkpoints of those that are not stopped, in the order of `projections`."""
+    cursor = await connection.execute(CHECKPOINTS, _keys(projections))
+    rows = {name: rest for name, *rest in await cursor.fetchall()}
+    return [
+        Checkpoint(p, Place(position, digest), frozenset(parked))
+        for p in projections
+        if p.name in rows
+        for position, digest, parked in [rows[p.name]]
+    ]
+
+
+async def advance(
+    connection: Connection, moves: Sequence[tuple[Checkpoint, Place]]
+) -> None:
+    """Move all from where they were read; raises CheckpointMoved if one has moved."""
+    cursor = await connection.execute(
+        ADVANCE,
+        (
+            *_keys([old.projection for old, _ in moves]),
+            [old.place.position for old, _ in moves],
+            [old.place.digest for old, _ in moves],
+            [new.position for _, new in moves],
+            [new.digest for _, new in moves],
+        ),
+    )
+    if cursor.rowcount != len(moves):
+        names = [old.projection.name for old, _ in moves]
+        raise CheckpointMoved(f"checkpoints of {names!r} were moved by another process")
+
+
+async def stop(connection: Connection, projection: Projection, error: str) -> None:
+    """Take no more events until a person has looked at it."""
+    await connection.execute(STOP, (error, projection.name, projection.version))
+
+
+async def park(
+    connection: Connection, projection: Projection, event: RecordedEvent, error: str
+) -> None:
+    """Skip the event's stream from this event on, until it is retried."""
+    await connection.execute(
+        PARK,
+        (
+            projection.name,
+            projection.version,
+            event.stream.category,
+            event.stream.stream_id,
+            event.position,
+            event.version,
+            event.type,
+            error,
+        ),
+    )
+
+
+async def unpark(
+    connection: Connection, projection: Projection, category: str, stream_id: UUID
+) -> None:
+    """Take events of the stream again."""
+    await connection.execute(
+        UNPARK, (projection.name, projection.version, category, stream_id)
+    )
+
+
+def _keys(projections: Sequence[Projection]) -> tuple[list[str], list[int]]:
+    return [p.name for p in projections], [p.version for p in projections]

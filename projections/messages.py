@@ -1,0 +1,61 @@
+"""The messages of chats: one row a message, parts as clients see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from projections.projection import Entry, Projection, Row, Statement
+from service.domain.events.chat import MessageAppended, TurnSettings
+from service.domain.parts import public_part
+
+INSERT = """
+INSERT INTO read.messages__v{v}
+SELECT u.* FROM json_to_recordset(%s) AS u (
+  chat_id uuid, id int, role text, visibility text, parts jsonb,
+  created_at timestamptz, created_by uuid, settings jsonb, queued_id int,
+  epoch int, attempt int)
+ON CONFLICT (chat_id, id) DO NOTHING
+"""
+
+
+def project(entries: Sequence[Entry]) -> list[Statement]:
+    """A message never changes, so a second delivery finds it there."""
+    rows = [
+        _row(entry, entry.event)
+        for entry in entries
+        if isinstance(entry.event, MessageAppended)
+    ]
+    return [Statement(INSERT, rows)]
+
+
+def _row(entry: Entry, event: MessageAppended) -> Row:
+    return {
+        "chat_id": entry.chat_id,
+        "id": entry.recorded.version,
+        "role": event.role,
+        "visibility": event.visibility,
+        "parts": [public_part(part) for part in event.parts],
+        "created_at": event.at,
+        "created_by": event.created_by,
+        "settings": settings_json(event.settings),
+        "queued_id": event.queued_id,
+        "epoch": event.epoch,
+        "attempt": event.attempt,
+    }
+
+
+def settings_json(settings: TurnSettings | None) -> dict[str, Any] | None:
+    """What a message asks of its turn, as JSON; None when it asks for nothing."""
+    if settings is None:
+        return None
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+MESSAGES = Projection(
+    name="messages",
+    version=1,
+    types=frozenset({"message_appended"}),
+    tables={"messages": "chat_id"},
+    project=project,
+)

@@ -1,0 +1,145 @@
+"""A page of the log as projections read it: checked against the checkpoint, decoded.
+
+The page begins with the event of the checkpoint itself. So each batch sees for itself
+that the log still has the history that the read model was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pydantic import ValidationError
+
+from projections.checkpoint import Checkpoint, Place
+from projections.projection import Entry
+from service.db.pool import Connection
+from service.domain.events.chat import ChatEvent
+from service.domain.ids import CHAT
+from service.errors import Fault, FutureEvent
+from service.eventstore import store
+from service.eventstore.codec import decode
+from service.eventstore.records import RecordedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event of a page. Neither event nor error: nothing to project (erased)."""
+
+    recorded: RecordedEvent
+    event: ChatEvent | None = None
+    error: ValidationError | None = None
+    """Why it cannot be read, though this release knows its type and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events after a place, up to an append border."""
+
+    before: Place
+    """The place as the log has it now."""
+    items: tuple[Item, ...]
+    full: bool
+    """Whether there may be more at once."""
+    future: FutureEvent | None = None
+    """Why the page ends early: the next event is for a newer release."""
+
+    @property
+    def end(self) -> Place:
+        """The place after the page."""
+        if not self.items:
+            return self.before
+        last = self.items[-1].recorded
+        return Place(last.position, last.digest)
+
+
+class BrokenLog(Fault):
+    """The log is not what a checkpoint was made from; only a person can go on."""
+
+
+async def read_page(connection: Connection, position: int, *, limit: int) -> Page:
+    """At least `limit` events after `position` while there are. Raises BrokenLog."""
+    skipped = 1 if position > 0 else 0
+    events = await store.read_log(connection, position - skipped, limit + skipped)
+    if not events and skipped:
+        raise BrokenLog(f"the log ends before position {position}")
+    before = Place(events[0].position, events[0].digest) if skipped else Place()
+    _check_contiguous(events, position + 1 - skipped)
+    items, future = _decode(events[skipped:])
+    full = future is None and len(items) >= limit
+    return Page(before, tuple(items), full, future)
+
+
+def check_history(checkpoint: Checkpoint, page: Page) -> None:
+    """Raises BrokenLog when the checkpoint was made from another history."""
+    if page.before != checkpoint.place:
+        raise BrokenLog(
+            f"the log has another history at position {checkpoint.place.position}: "
+            f"digest {page.before.digest.hex()[:16]}, "
+            f"expected {checkpoint.place.digest.hex()[:16]}; rebuild the read model"
+        )
+
+
+def wanted(checkpoint: Checkpoint, items: Sequence[Item]) -> list[Entry]:
+    """What the projection takes of these; raises the error of one it cannot read."""
+    entries = []
+    types, parked = checkpoint.projection.types, checkpoint.parked
+    for item in items:
+        recorded = item.recorded
+        if recorded.type not in types or recorded.stream.stream_id in parked:
+            continue
+        if item.error is not None:
+            raise item.error
+        if item.event is not None:
+            entries.append(Entry(recorded, item.event))
+    return entries
+
+
+def appends(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
+    """The items in order, those of one append together."""
+    for _, group in groupby(items, key=_append_of):
+        yield tuple(group)
+
+
+def decode_item(recorded: RecordedEvent) -> Item:
+    """Decode one event; raises FutureEvent, keeps what else is wrong with it."""
+    if recorded.stream.category != CHAT:
+        return Item(recorded)
+    try:
+        return Item(recorded, decode(recorded))
+    except ValidationError as error:
+        return Item(recorded, error=error)
+
+
+def _check_contiguous(events: Sequence[RecordedEvent], first: int) -> None:
+    for expected, event in enumerate(events, first):
+        if event.position != expected:
+            raise BrokenLog(
+                f"the log has a hole: position {event.position}, expected {expected}; "
+                "verify the log"
+            )
+
+
+def _decode(
+    events: Sequence[RecordedEvent],
+) -> tuple[list[Item], FutureEvent | None]:
+    items: list[Item] = []
+    for event in events:
+        try:
+            items.append(decode_item(event))
+        except FutureEvent as error:
+            return _before_append(items, event), error
+    return items, None
+
+
+def _before_append(items: list[Item], event: RecordedEvent) -> list[Item]:
+    """Without what stands before `event` in its own append: the end is a border."""
+    kept = len(items)
+    while kept and _append_of(items[kept - 1]) == (event.stream, event.append_last):
+        kept -= 1
+    return items[:kept]
+
+
+def _append_of(item: Item) -> tuple[object, int]:
+    return item.recorded.stream, item.recorded.append_last
