@@ -1,0 +1,369 @@
+"""Append in batches: what arrives while a commit is in flight goes into the next one.
+
+The log takes one commit at a time, so speed comes from fewer commits. Two lanes (a
+connection and a task each) carry batches; the second one joins when there is enough
+to do, so that one batch is encoded and answered while Postgres works on the other.
+
+Each request is appended exactly once: it carries a key, so a batch whose connection
+was lost is simply sent again, and es.append knows the requests that got through. A
+caller that gives up before its request was sent withdraws it; after that the request
+runs to its end without the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import replace
+
+import psycopg
+
+from service.db.guard import Guard
+from service.db.pool import Connection, Database
+from service.db.sqlstate import is_connection_lost, sqlstate_of
+from service.errors import (
+    AppenderFull,
+    AppendUnknown,
+    BadEvent,
+    DatabaseAway,
+    Fault,
+    KeyReused,
+    ParleyError,
+    StreamPurged,
+    Unavailable,
+    WrongExpectedVersion,
+)
+from service.eventstore import store
+from service.eventstore.batch import encode_request
+from service.eventstore.lane import Lane
+from service.eventstore.lineup import Entry, Lineup
+from service.eventstore.records import ANY, AppendRequest, AppendResult
+from service.eventstore.store import RequestOutcome
+
+logger = logging.getLogger(__name__)
+
+LANES = 2
+"""One commit in flight and one being prepared; more would wait for the log's lock."""
+
+SECOND_LANE_FROM = 16
+"""Ready requests that are worth a second batch; below, one commit costs less."""
+
+QUEUE_BYTES = 64 * 1024 * 1024
+"""JSON that may wait; 10,000 messages of ordinary size, or 256 of the largest."""
+
+PASSING_CLASSES = ("08", "40", "53", "55", "57", "58")
+"""SQLSTATE classes that blame the moment, not the event: roll-backs, resources, locks,
+shut-downs, I/O."""
+
+READ_ONLY = "25006"
+"""The server became a standby: a failover; the name leads to another one soon."""
+
+
+class Appender:
+    """The one way into the log. Enter it to start, leave it to drain and close.
+
+    `queue_size` bounds the requests without an answer; `deadline_s` is how long a
+    caller waits for one.
+    """
+
+    def __init__(
+        self, database: Database, *, guard: Guard, queue_size: int, deadline_s: float
+    ) -> None:
+        self._guard = guard
+        self._queue_size = queue_size
+        self._deadline_s = deadline_s
+        self._lanes = [Lane(database, name=f"appender-{n + 1}") for n in range(LANES)]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lineup = Lineup()
+        self._unanswered: OrderedDict[Entry, None] = OrderedDict()
+        self._bytes = 0
+        self._idle: list[asyncio.Future[None]] = []
+        self._flying = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._drained = asyncio.Event()
+
+    async def __aenter__(self) -> Appender:
+        self._tasks = [
+            asyncio.create_task(self._work(lane), name=lane.name)
+            for lane in self._lanes
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Answer everything that waits, at most for the deadline, then close."""
+        self._closing = True
+        try:
+            if self._unanswered:
+                await self._drained.wait()
+        finally:
+            await self._stop()
+
+    async def append(self, request: AppendRequest) -> AppendResult:
+        """Append one request; returns when it is committed.
+
+        Raises WrongExpectedVersion, KeyReused, StreamPurged, BadEvent; AppendUnknown
+        when the deadline passed after it was sent; another Unavailable (AppenderFull,
+        DatabaseAway) when nothing was appended.
+        """
+        self._guard.check("append")
+        encoded = encode_request(request)
+        self._check_room(encoded.size)
+        loop = asyncio.get_running_loop()
+        entry = Entry(encoded, loop.create_future(), loop.time() + self._deadline_s)
+        self._join(entry)
+        try:
+            outcome = await entry.answer
+        except asyncio.CancelledError:
+            if not entry.sent:
+                self._leave(entry)
+            raise
+        return _result(request, outcome)
+
+    def _check_room(self, size: int) -> None:
+        if self._closing:
+            raise Unavailable("the appender is shutting down; nothing was appended")
+        if len(self._unanswered) >= self._queue_size:
+            raise AppenderFull(
+                f"{self._queue_size} appends are waiting; try again later"
+            )
+        if self._unanswered and self._bytes + size > QUEUE_BYTES:
+            raise AppenderFull(
+                f"appends of {self._bytes} bytes are waiting; try again later"
+            )
+
+    def _join(self, entry: Entry) -> None:
+        self._unanswered[entry] = None
+        self._bytes += entry.encoded.size
+        self._lineup.add(entry)
+        self._set_timer()
+        self._wake()
+
+    def _leave(self, entry: Entry) -> None:
+        """Done with it: answered, refused or withdrawn."""
+        self._lineup.remove(entry)
+        self._forget(entry)
+        self._wake()
+
+    def _forget(self, entry: Entry) -> None:
+        if entry not in self._unanswered:
+            return
+        del self._unanswered[entry]
+        self._bytes -= entry.encoded.size
+        if self._closing and not self._unanswered:
+            self._drained.set()
+
+    # lanes
+
+    async def _work(self, lane: Lane) -> None:
+        while True:
+            await self._turn()
+            await lane.open()
+            batch = self._lineup.take(self._share())
+            if batch:
+                await self._carry(lane, batch)
+
+    async def _turn(self) -> None:
+        """Wait until there is something for one more lane to do."""
+        while not self._wanted():
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._idle:
+                    self._idle.remove(waiter)
+
+    def _wanted(self) -> bool:
+        ready = self._lineup.ready
+        return ready >= SECOND_LANE_FROM or (ready > 0 and not self._flying)
+
+    def _wake(self) -> None:
+        if self._idle and self._wanted():
+            self._idle.pop().set_result(None)
+
+    def _share(self) -> int:
+        """Requests for one lane, so that the other one has as much to do."""
+        return max(SECOND_LANE_FROM, (len(self._unanswered) + 1) // LANES)
+
+    async def _carry(self, lane: Lane, batch: list[Entry]) -> None:
+        """Send a batch until each of its requests has an answer.
+
+        What the database refuses is sent again in halves, down to the single request
+        that is bad; only that one fails.
+        """
+        groups = [batch]
+        while groups:
+            group = self._still_wanted(groups.pop())
+            if not group:
+                continue
+            try:
+                outcomes = await self._send(lane, group)
+            except psycopg.Error as error:
+                if _is_passing(error):
+                    groups.append(group)
+                    await lane.pause(error)
+                elif len(group) > 1:
+                    half = len(group) // 2
+                    groups += [group[half:], group[:half]]
+                else:
+                    self._refuse(group[0], _bad_event(error))
+            except Exception as error:
+                logger.exception("append failed unexpectedly")
+                for entry in group:
+                    self._refuse(entry, _unknown(error))
+                await lane.close()
+            else:
+                lane.worked()
+                for entry, outcome in zip(group, outcomes, strict=True):
+                    self._answer(entry, outcome)
+
+    def _still_wanted(self, group: list[Entry]) -> list[Entry]:
+        """Drop what was reported as unknown: nobody expects it to come true later."""
+        for entry in group:
+            if entry.expired:
+                self._leave(entry)
+        return [entry for entry in group if not entry.expired]
+
+    async def _send(self, lane: Lane, group: list[Entry]) -> list[RequestOutcome]:
+        connection = await lane.open()
+        for entry in group:
+            entry.sent += 1
+        self._flying += 1
+        try:
+            outcomes = await store.append_encoded(
+                connection, [entry.encoded for entry in group]
+            )
+            for n, entry in enumerate(group):
+                if entry.sent > 1 and outcomes[n].outcome == "duplicate":
+                    outcomes[n] = await _own(connection, entry, outcomes[n])
+        finally:
+            self._flying -= 1
+            self._wake()
+        return outcomes
+
+    # answers
+
+    def _answer(self, entry: Entry, outcome: RequestOutcome) -> None:
+        if not entry.answer.done():
+            entry.answer.set_result(outcome)
+        self._leave(entry)
+
+    def _refuse(self, entry: Entry, error: ParleyError) -> None:
+        if not entry.answer.done():
+            entry.answer.set_exception(error)
+        self._leave(entry)
+
+    # deadlines: all waits are equally long, so the oldest entry is due first
+
+    def _set_timer(self) -> None:
+        if self._timer is None and self._unanswered:
+            oldest = next(iter(self._unanswered))
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(oldest.deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while self._unanswered:
+            entry = next(iter(self._unanswered))
+            if entry.deadline > now:
+                break
+            self._give_up(entry)
+        self._set_timer()
+
+    def _give_up(self, entry: Entry) -> None:
+        if not entry.sent:
+            self._refuse(entry, self._never_sent())
+            return
+        entry.expired = True
+        self._forget(entry)
+        if not entry.answer.done():
+            entry.answer.set_exception(_unknown())
+
+    def _never_sent(self) -> Unavailable:
+        if any(lane.is_open for lane in self._lanes):
+            return AppenderFull(
+                f"not sent within {self._deadline_s} s, nothing was appended; "
+                "try again later"
+            )
+        return DatabaseAway(
+            f"no connection for {self._deadline_s} s, nothing was appended; "
+            "try again later"
+        )
+
+    async def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for entry in list(self._unanswered):
+            self._refuse(entry, _unknown())
+        for lane in self._lanes:
+            await lane.close()
+
+
+async def _own(
+    connection: Connection, entry: Entry, outcome: RequestOutcome
+) -> RequestOutcome:
+    """Tell our own first sending from somebody else's use of the same key.
+
+    Both come back as a duplicate. Ours wrote the random metadata id of our first
+    event; a request whose events have no id stays a duplicate, which is true as well.
+    """
+    first = outcome.streams[0]
+    wanted = entry.encoded.request.streams[0].events[0].metadata.get("id")
+    events = await store.read_stream(
+        connection, first.stream, first.first_version - 1, 1
+    )
+    found = (events[0].metadata or {}).get("id") if events else None
+    if wanted is None or found != wanted:
+        return outcome
+    return replace(outcome, outcome="appended")
+
+
+def _result(request: AppendRequest, outcome: RequestOutcome) -> AppendResult:
+    match outcome.outcome:
+        case "appended" | "duplicate":
+            return AppendResult(outcome.outcome, outcome.streams)
+        case "key_reused":
+            raise KeyReused
+        case "purged":
+            raise StreamPurged("the stream was erased; nothing may follow")
+        case "conflict":
+            raise _conflict(request, outcome)
+
+
+def _conflict(request: AppendRequest, outcome: RequestOutcome) -> WrongExpectedVersion:
+    """Names the first stream that is not where the writer decided.
+
+    Expected and actual version are equal when only the digest differs.
+    """
+    pairs = list(zip(request.streams, outcome.streams, strict=True))
+    wrong = [(a, r) for a, r in pairs if a.expected not in (r.last_version, ANY)]
+    append, result = (wrong or pairs)[0]
+    return WrongExpectedVersion(
+        str(append.stream), append.expected, result.last_version
+    )
+
+
+def _is_passing(error: psycopg.Error) -> bool:
+    if is_connection_lost(error):
+        return True
+    state = sqlstate_of(error) or ""
+    return state[:2] in PASSING_CLASSES or state == READ_ONLY
+
+
+def _bad_event(error: psycopg.Error) -> BadEvent:
+    logger.error("append refused", extra={"sqlstate": error.sqlstate})
+    refused = BadEvent(f"the database refuses this append ({error.sqlstate})")
+    refused.__cause__ = error
+    return refused
+
+
+def _unknown(cause: Exception | None = None) -> Fault:
+    unknown = AppendUnknown("the outcome is unknown; retry with the same key")
+    unknown.__cause__ = cause
+    return unknown

@@ -1,0 +1,156 @@
+"""Check a request's text and encode it once; join encoded requests into one batch.
+
+Whatever Postgres could refuse for its text alone (NUL, lone surrogates) is refused
+here, before the request meets its neighbours in a batch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from service import wire
+from service.errors import BadEvent
+from service.eventstore import packing
+from service.eventstore.packing import (
+    ByteaArray,
+    IntArray,
+    JsonbArray,
+    Packed,
+    SmallintArray,
+    TextArray,
+    UuidArray,
+)
+from service.eventstore.records import AppendRequest, NewEvent, StreamAppend
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape itself, not a backslash that is followed by the letters u0000."""
+
+Columns = tuple[bytes, ...]
+
+STREAM_ARRAYS: tuple[type[Packed], ...] = (
+    TextArray,
+    UuidArray,
+    IntArray,
+    ByteaArray,
+    TextArray,
+    ByteaArray,
+)
+"""category, stream_id, expected, expected_digest, key, request_hash."""
+
+EVENT_ARRAYS: tuple[type[Packed], ...] = (
+    TextArray,
+    SmallintArray,
+    JsonbArray,
+    JsonbArray,
+)
+"""type, schema_version, data, metadata."""
+
+
+@dataclass(slots=True)
+class EncodedStream:
+    """One (request, stream) of a batch, and its events, as elements of arrays."""
+
+    columns: Columns
+    events: list[Columns]
+
+
+@dataclass(slots=True)
+class EncodedRequest:
+    """A request that has been checked and is ready to be joined into a batch."""
+
+    request: AppendRequest
+    streams: list[EncodedStream]
+    events: int
+    size: int
+    """Bytes of its events' JSON."""
+
+
+def encode_request(request: AppendRequest) -> EncodedRequest:
+    """Raises BadEvent for text that Postgres cannot hold, and for an empty request."""
+    _check_streams(request)
+    key = _text(request.key, "the key")
+    request_hash = packing.pack_bytes(request.request_hash)
+    streams = [_stream(append, key, request_hash) for append in request.streams]
+    events = [event for stream in streams for event in stream.events]
+    size = sum(len(data) + len(metadata) for _, _, data, metadata in events)
+    return EncodedRequest(request, streams, len(events), size)
+
+
+def parameters(batch: Sequence[EncodedRequest]) -> list[Packed]:
+    """The twelve arrays of es.append, in its order."""
+    requests: list[bytes] = []
+    streams: list[Columns] = []
+    event_streams: list[bytes] = []
+    events: list[Columns] = []
+    for number, encoded in enumerate(batch, 1):
+        for stream in encoded.streams:
+            requests.append(packing.pack_int(number))
+            streams.append(stream.columns)
+            events += stream.events
+            event_streams += [packing.pack_int(len(streams))] * len(stream.events)
+    return [
+        IntArray(requests),
+        *_arrays(STREAM_ARRAYS, streams),
+        IntArray(event_streams),
+        *_arrays(EVENT_ARRAYS, events),
+    ]
+
+
+def _arrays(types: Sequence[type[Packed]], rows: Iterable[Columns]) -> Iterable[Packed]:
+    columns = zip(*rows, strict=True)
+    return (array(column) for array, column in zip(types, columns, strict=True))
+
+
+def _check_streams(request: AppendRequest) -> None:
+    streams = request.streams
+    if not streams or not all(append.events for append in streams):
+        raise BadEvent("an append needs a stream, and each stream an event")
+    if len(streams) > 1:
+        ids: set[UUID] = {append.stream.stream_id for append in streams}
+        if len(ids) < len(streams):
+            raise BadEvent("a request names a stream twice; put its events together")
+
+
+def _stream(append: StreamAppend, key: bytes, request_hash: bytes) -> EncodedStream:
+    digest = append.expected_digest
+    columns = (
+        _text(append.stream.category, "the category"),
+        packing.pack_uuid(append.stream.stream_id),
+        packing.pack_int(append.expected),
+        packing.NULL if digest is None else packing.pack_bytes(digest),
+        key,
+        request_hash,
+    )
+    return EncodedStream(columns, [_event(event) for event in append.events])
+
+
+def _event(event: NewEvent) -> Columns:
+    return (
+        _text(event.type, "the event type"),
+        packing.pack_smallint(event.schema_version),
+        _json(event.data, event.type, "data"),
+        _json(event.metadata, event.type, "metadata"),
+    )
+
+
+def _text(value: str, what: str) -> bytes:
+    if "\0" in value:
+        raise BadEvent(f"{what} contains NUL, which Postgres cannot store")
+    try:
+        return packing.pack_bytes(value.encode())
+    except UnicodeEncodeError as error:
+        raise BadEvent(f"{what} contains a lone surrogate") from error
+
+
+def _json(value: object, event_type: str, what: str) -> bytes:
+    try:
+        encoded = wire.dumps(value)
+    except TypeError as error:
+        # orjson's only error: lone surrogates, depth, integers and types beyond JSON
+        raise BadEvent(f"{what} of {event_type!r} is not JSON: {error}") from error
+    if b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
+        raise BadEvent(f"{what} of {event_type!r} contains NUL")
+    return packing.pack_json(encoded)

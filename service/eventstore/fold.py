@@ -1,0 +1,68 @@
+"""Recorded events to the state of a chat, and what keeping that state costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from service import wire
+from service.domain.chat.evolve import evolve, fold
+from service.domain.chat.state import ChatState
+from service.domain.events.chat import ChatEvent
+from service.eventstore.codec import STREAM_PURGED, decode
+from service.eventstore.records import NewEvent, RecordedEvent, StreamResult
+
+CHAT_SIZE = 2_000
+"""Bytes of a folded chat before its first event (measured)."""
+
+EVENT_SIZE = 1_000
+"""Bytes of an event's objects beside its text (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A chat at an append border; `digest` says of which history."""
+
+    state: ChatState
+    version: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A loaded chat and about how many bytes it takes to keep it."""
+
+    loaded: Loaded
+    size: int
+
+
+NOTHING = Fold(Loaded(ChatState(), 0, b""), CHAT_SIZE)
+"""Version 0: a chat that does not exist."""
+
+
+def after_recorded(before: Fold, events: Sequence[RecordedEvent]) -> Fold:
+    """The fold after events that follow it; a purge leaves nothing but the version.
+
+    Raises FutureEvent for an event that a newer release wrote.
+    """
+    if not events:
+        return before
+    state, size = before.loaded.state, before.size
+    for recorded in events:
+        if recorded.type == STREAM_PURGED:
+            state, size = ChatState(version=state.version), CHAT_SIZE
+        state = evolve(state, decode(recorded))
+        size += EVENT_SIZE + len(wire.dumps(recorded.data))
+    return Fold(Loaded(state, state.version, events[-1].digest), size)
+
+
+def after_append(
+    before: Fold,
+    events: Iterable[ChatEvent],
+    encoded: Iterable[NewEvent],
+    result: StreamResult,
+) -> Fold:
+    """The fold after this process's own append, without reading it back."""
+    state = fold(before.loaded.state, events)
+    size = before.size + sum(EVENT_SIZE + len(wire.dumps(e.data)) for e in encoded)
+    return Fold(Loaded(state, result.last_version, result.digest), size)

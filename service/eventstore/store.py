@@ -1,0 +1,161 @@
+"""The log's functions (schema es) from Python: one statement each, nothing else.
+
+Knows rows and records; no batching, no retries, no transactions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from psycopg import sql
+
+from service.db.pool import Connection
+from service.eventstore.batch import EncodedRequest, encode_request, parameters
+from service.eventstore.packing import Packed, PackedDumper
+from service.eventstore.records import (
+    AppendRequest,
+    RecordedEvent,
+    StreamName,
+    StreamResult,
+)
+
+PAGE = 500
+"""Events a page; about 2 ms and 0.5 MB of typical events."""
+
+APPEND = """
+SELECT request, outcome, stream_id,
+       first_version, last_version, last_position, digest
+FROM es.append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+EVENT_COLUMNS = sql.SQL(
+    "position, category, stream_id, version, append_last,"
+    " type, schema_version, data, metadata, recorded_at, digest"
+)
+
+READ_STREAM = sql.SQL("SELECT {} FROM es.read_stream(%s, %s, %s, %s)").format(
+    EVENT_COLUMNS
+)
+
+READ_LOG = sql.SQL("SELECT {} FROM es.read_log(%s, %s, %s)").format(EVENT_COLUMNS)
+
+FIND_REQUEST = """
+SELECT request_hash, first_version, last_version FROM es.find_request(%s, %s, %s)
+"""
+
+Outcome = Literal["appended", "duplicate", "conflict", "key_reused", "purged"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What became of one request of a batch; its streams in the request's order.
+
+    After a conflict `last_version` of each stream is its actual version, and the
+    other numbers are 0.
+    """
+
+    outcome: Outcome
+    streams: tuple[StreamResult, ...]
+
+
+class EarlierRequest(NamedTuple):
+    """The request that used a key first, and the versions of its events."""
+
+    request_hash: bytes
+    first_version: int
+    last_version: int
+
+
+async def append(
+    connection: Connection, requests: Sequence[AppendRequest]
+) -> list[RequestOutcome]:
+    """Append a batch in one statement; one outcome per request, in order.
+
+    Raises BadEvent before anything is sent, psycopg's errors after.
+    """
+    return await append_encoded(connection, [encode_request(r) for r in requests])
+
+
+async def append_encoded(
+    connection: Connection, batch: Sequence[EncodedRequest]
+) -> list[RequestOutcome]:
+    """Append requests that were checked and encoded before."""
+    connection.adapters.register_dumper(Packed, PackedDumper)
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(APPEND, parameters(batch), prepare=True)
+    found: list[dict[UUID, tuple[Any, ...]]] = [{} for _ in batch]
+    for row in await cursor.fetchall():
+        found[row[0] - 1][row[2]] = row
+    return [_outcome(e.request, f) for e, f in zip(batch, found, strict=True)]
+
+
+async def read_stream(
+    connection: Connection,
+    stream: StreamName,
+    after_version: int = 0,
+    limit: int = PAGE,
+) -> list[RecordedEvent]:
+    """Events after a version, ascending; ends at an append border, so maybe longer.
+
+    Fewer than `limit` events: the stream has no more for now.
+    """
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(
+        READ_STREAM, (stream.category, stream.stream_id, after_version, limit)
+    )
+    return _events(await cursor.fetchall())
+
+
+async def read_log(
+    connection: Connection,
+    after_position: int,
+    limit: int = PAGE,
+    with_data_of: Collection[UUID] | None = None,
+) -> list[RecordedEvent]:
+    """Events of all streams after a position, ascending; never ends inside an append.
+
+    With `with_data_of` data and metadata come for those streams only.
+    """
+    wanted = None if with_data_of is None else list(with_data_of)
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(READ_LOG, (after_position, limit, wanted))
+    return _events(await cursor.fetchall())
+
+
+async def find_request(
+    connection: Connection, stream: StreamName, key: str
+) -> EarlierRequest | None:
+    """The request that used this key on this stream, if any."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(FIND_REQUEST, (stream.category, stream.stream_id, key))
+    row = await cursor.fetchone()
+    return None if row is None else EarlierRequest(*row)
+
+
+def _outcome(
+    request: AppendRequest, rows: dict[UUID, tuple[Any, ...]]
+) -> RequestOutcome:
+    results = []
+    outcome: Outcome = "appended"
+    for each in request.streams:
+        _, outcome, _, first, last, position, digest = rows[each.stream.stream_id]
+        results.append(
+            StreamResult(
+                each.stream, first or 0, last or 0, position or 0, digest or b""
+            )
+        )
+    return RequestOutcome(outcome, tuple(results))
+
+
+def _events(rows: Iterable[tuple[Any, ...]]) -> list[RecordedEvent]:
+    names: dict[UUID, StreamName] = {}
+    events = []
+    for position, category, stream_id, *rest in rows:
+        name = names.get(stream_id)
+        if name is None:
+            name = names[stream_id] = StreamName(category, stream_id)
+        events.append(RecordedEvent(position, name, *rest))
+    return events
