@@ -1,0 +1,1 @@
+"""Following chats on a real database."""
