@@ -9,14 +9,12 @@ from starlette.responses import Response
 
 from service.api.body import idempotency_key, read_body, read_optional_body
 from service.api.context import context_of, load_chat, subject_of
-from service.api.perform import Asked, actor, json_response, perform
+from service.api.perform import Asked, actor, json_response, perform, state_after
 from service.api.problems import invalid
 from service.api.query import known_only, page_limit
 from service.api.schemas import CreateChatBody, InterruptBody, label_errors
 from service.auth.policy import Resource, Subject, allowed
-from service.domain.chat.evolve import fold
 from service.domain.chat.public import public_chat
-from service.domain.chat.state import ChatState
 from service.domain.chat.title import fallback_title
 from service.domain.commands.chat import CreateChat, Interrupt
 from service.domain.ids import UserId, derive_chat_id
@@ -47,16 +45,21 @@ async def create_chat(request: Request) -> Response:
     )
     asked = Asked(PATH, body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
-    # a chat's first events are all of its state: a replay gives the very same answer
-    state = fold(ChatState(), (event for _, event in handled.events))
+    state = await state_after(request, chat_id, handled)
     return json_response(public_chat(chat_id, state), status=201, handled=handled)
 
 
 async def list_chats(request: Request) -> Response:
-    """200, the caller's chats, the one that changed last first."""
+    """200, the caller's chats, the one that changed last first. May lag."""
     subject = await subject_of(request)
     known_only(request, "limit", "cursor")
-    raise NotImplementedError(page_limit(request), subject, read_chats)
+    if not allowed(subject, "chat.list", Resource(owner_id=subject.user_id)):
+        raise Rejection("forbidden", "this token may not list chats")
+    limit, cursor = page_limit(request), request.query_params.get("cursor")
+    async with context_of(request).pool.connection() as connection:
+        page = await read_chats(connection, subject.user_id, limit=limit, cursor=cursor)
+    chats = [row.public() for row in page.chats]
+    return json_response({"chats": chats, "next_cursor": page.next_cursor})
 
 
 async def get_chat(request: Request) -> Response:
@@ -74,7 +77,8 @@ async def interrupt_chat(request: Request) -> Response:
     command = Interrupt(now=context_of(request).now(), actor=actor(subject))
     asked = Asked(f"{PATH}/{chat_id}/interrupt", body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
-    return json_response(public_chat(chat_id, handled.loaded.state), handled=handled)
+    state = await state_after(request, chat_id, handled)
+    return json_response(public_chat(chat_id, state), handled=handled)
 
 
 def new_chat_id(subject: Subject, key: str | None) -> UUID:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
@@ -16,22 +16,10 @@ from service.auth.policy import Action, Resource, Subject, allowed
 from service.db.pool import Pool
 from service.domain.ids import ChatId
 from service.errors import Rejection
-from service.eventstore.handle import Chats, Loaded
+from service.eventstore.fold import Loaded
+from service.eventstore.handle import Chats
 from service.metrics import Metrics
 from service.stream.hub import Hub
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """What /readyz reports. Lag is told and never makes a process unready."""
-
-    database: bool
-    schema: str
-    lag: dict[str, int]
-
-    @property
-    def ready(self) -> bool:
-        return self.database and self.schema == "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +31,7 @@ class Context:
     bearer: Bearer
     hub: Hub
     metrics: Metrics
-    readiness: Callable[[], Awaitable[Readiness]]
     now: Callable[[], datetime]
-    stream_lifetime_s: float
     stream_lifetime_s: float = 600.0
 
 

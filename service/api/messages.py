@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,34 @@ from service.domain.commands.chat import SendMessage
 from service.domain.events.chat import ChatEvent, MessageAppended, MessageQueued
 from service.errors import FieldError
 from service.eventstore.handle import Handled
+from service.readmodels.messages import list_messages as read_messages
+from service.readmodels.queue import QueueRow, list_queue
+
+
+async def list_messages(request: Request) -> Response:
+    """200 and a page of messages; without a cursor the queue too. May lag."""
+    chat_id, _ = await load_chat(request, await subject_of(request), "chat.read")
+    known_only(request, "before_id", "after_id", "limit")
+    limit = page_limit(request)
+    before = message_id(request, "before_id")
+    after = message_id(request, "after_id")
+    if before is not None and after is not None and after >= before:
+        raise invalid(FieldError("after_id", "is not below before_id"))
+    queue: Sequence[QueueRow] = ()
+    async with context_of(request).pool.connection() as connection:
+        if before is None and after is None:
+            # before the messages: one that is promoted meanwhile shows twice, not never
+            queue = await list_queue(connection, chat_id)
+        page = await read_messages(
+            connection, chat_id, before_id=before, after_id=after, limit=limit
+        )
+    return json_response(
+        {
+            "messages": [row.public() for row in page.messages],
+            "queued_messages": [row.public() for row in queue],
+            "has_more": page.has_more,
+        }
+    )
 
 
 async def send_message(request: Request) -> Response:

@@ -14,8 +14,14 @@ from service import wire
 from service.api.body import request_hash
 from service.api.context import context_of
 from service.auth.policy import Subject
+from service.domain.chat.evolve import fold
+from service.domain.chat.state import ChatState
 from service.domain.commands.chat import ChatCommand
+from service.domain.ids import CHAT
+from service.eventstore import store
+from service.eventstore.codec import decode
 from service.eventstore.handle import Handled
+from service.eventstore.records import StreamName
 from service.log import correlation_id
 
 REPLAYED = "Idempotent-Replayed"
@@ -58,6 +64,20 @@ async def perform(
         "events": len(handled.events),
     }
     return handled
+
+
+async def state_after(request: Request, chat_id: UUID, handled: Handled) -> ChatState:
+    """The chat right after this request's events; a replay's may lie in the past."""
+    loaded = handled.loaded
+    last = handled.events[-1][0] if handled.events else loaded.version
+    if last == loaded.version:
+        return loaded.state
+    state, stream = ChatState(), StreamName(CHAT, chat_id)
+    async with context_of(request).pool.connection() as connection:
+        while state.version < last:
+            page = await store.read_stream(connection, stream, state.version)
+            state = fold(state, (decode(e) for e in page if e.version <= last))
+    return state
 
 
 def actor(subject: Subject) -> str:

@@ -67,6 +67,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "queue-full": Kind(429, "The chat's queue is full"),
     "internal": Kind(500, "Something is wrong on our side"),
     "unavailable": Kind(503, "The service cannot do this now"),
+    "schema-not-current": Kind(503, "The database has another schema"),
     "overloaded": Kind(503, "Too much is waiting to be written"),
     "outcome-unknown": Kind(503, "The outcome is unknown"),
     "newer-event": Kind(503, "A newer release has written to this chat"),

@@ -1,17 +1,14 @@
-"""Reading query strings: known names only, whole numbers in range, opaque cursors."""
+"""Reading query strings: known names only, whole numbers in range."""
 
 from __future__ import annotations
 
-import base64
 import re
-from typing import Any
 
 from starlette.requests import Request
 
-from service import wire
 from service.api.problems import invalid
 from service.api.schemas import PAGE_DEFAULT, PAGE_MAX
-from service.errors import FieldError, Rejection
+from service.errors import FieldError
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _ID_MAX = 2**63 - 1
@@ -53,28 +50,6 @@ def message_id(request: Request, name: str) -> int | None:
     if not 1 <= number <= _ID_MAX:
         raise invalid(FieldError(name, "is a positive integer"))
     return min(number, _VERSION_MAX)
-
-
-def encode_cursor(*values: object) -> str:
-    """An opaque cursor that `decode_cursor` reads back."""
-    return base64.urlsafe_b64encode(wire.dumps(values)).rstrip(b"=").decode()
-
-
-def decode_cursor(text: str) -> list[Any]:
-    """The values in a cursor, as JSON has them. Raises Rejection `invalid-cursor`."""
-    try:
-        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        values = wire.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except ValueError as error:
-        raise malformed_cursor() from error
-    if not isinstance(values, list):
-        raise malformed_cursor()
-    return values
-
-
-def malformed_cursor() -> Rejection:
-    """The refusal of a cursor that we never gave out."""
-    return Rejection("invalid-cursor", "take the cursor from an answer, as it is")
 
 
 def _number(request: Request, name: str) -> int | None:

@@ -48,6 +48,9 @@ class ChatShape(_Shape):
     version: int = Field(description="Version of the newest event of the chat.")
     parent_chat_id: UUID | None = None
     root_chat_id: UUID | None = None
+    projection_error: str | None = Field(
+        default=None, description="In lists: which read model stopped at this chat."
+    )
 
 
 class MessageShape(_Shape):
@@ -111,13 +114,22 @@ class Health(_Shape):
     status: Literal["ok"]
 
 
+class Lag(_Shape):
+    """How far a read model is behind the log."""
+
+    state: str = Field(description="running, or stopped until a person acts.")
+    events: int
+    seconds: float = Field(description="Age of the oldest event not yet in it.")
+    parked_streams: int = Field(description="Streams that it could not go on with.")
+
+
 class Ready(_Shape):
     """Whether the process can serve requests."""
 
     status: Literal["ready"]
     database: Literal["ok"]
     schema_: Literal["current"] = Field(alias="schema")
-    lag: dict[str, int] = Field(description="Events not yet handled, by projection.")
+    lag: dict[str, Lag]
 
 
 class WrongField(_Shape):
