@@ -1,0 +1,162 @@
+"""Any event at all, also such as no chat ever sees."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from hypothesis import strategies as st
+
+from service.domain.events.chat import (
+    ChatCreated,
+    ChatError,
+    ChatEvent,
+    GenerationAttemptStarted,
+    InterruptionFinished,
+    InterruptRequested,
+    MessageAppended,
+    MessageQueued,
+    RunAbandoned,
+    RunAcquired,
+    StepCommitted,
+    TurnFailed,
+    TurnFinished,
+    TurnSettings,
+    Usage,
+)
+from service.domain.parts import (
+    FileReferencePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+
+WORDS = st.text(
+    # what the service lets in: no NUL, no lone surrogates
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"),
+    max_size=8,
+)
+COUNTS = st.integers(0, 9)
+INSTANTS = st.datetimes(timezones=st.sampled_from([UTC]))
+UUIDS = st.uuids()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**31), 2**31) | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+METADATA = st.none() | st.dictionaries(WORDS, JSON, max_size=2)
+IDS = st.sampled_from(["c1", "c2", "c3"])
+MAYBE = st.none()
+
+PARTS: st.SearchStrategy[Part] = st.one_of(
+    st.builds(TextPart, text=WORDS, provider_metadata=METADATA),
+    st.builds(
+        ReasoningPart,
+        text=WORDS,
+        created_at=MAYBE | INSTANTS,
+        completed_at=MAYBE | INSTANTS,
+        provider_metadata=METADATA,
+    ),
+    st.builds(
+        ToolCallPart,
+        tool_call_id=IDS,
+        tool_name=WORDS,
+        args=JSON,
+        provider_executed=st.booleans(),
+        created_at=MAYBE | INSTANTS,
+        provider_metadata=METADATA,
+    ),
+    st.builds(
+        ToolResultPart,
+        tool_call_id=IDS,
+        tool_name=WORDS,
+        result=JSON,
+        is_error=st.booleans(),
+        provider_executed=st.booleans(),
+        created_at=MAYBE | INSTANTS,
+        provider_metadata=METADATA,
+    ),
+    st.builds(
+        FileReferencePart,
+        file_name=WORDS,
+        start_line=COUNTS,
+        end_line=COUNTS,
+        content=WORDS,
+    ),
+)
+SAID = st.lists(PARTS, max_size=3).map(tuple)
+SETTINGS = MAYBE | st.builds(
+    TurnSettings, model=MAYBE | WORDS, plan_mode=st.sampled_from(["", "plan", None])
+)
+KINDS = st.sampled_from(["model", "tools"])
+USAGE = MAYBE | st.builds(Usage, input_tokens=MAYBE | COUNTS, output_tokens=COUNTS)
+ERRORS = st.builds(ChatError, message=WORDS, detail=MAYBE | WORDS)
+
+EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
+    st.builds(
+        ChatCreated,
+        at=INSTANTS,
+        organization_id=UUIDS,
+        owner_id=UUIDS,
+        title=WORDS,
+        title_source=st.sampled_from(["fallback", "user", "model"]),
+        client_type=st.sampled_from(["ui", "api"]),
+        labels=st.dictionaries(WORDS, WORDS, max_size=2),
+        parent_chat_id=MAYBE | UUIDS,
+        root_chat_id=MAYBE | UUIDS,
+    ),
+    st.builds(
+        MessageAppended,
+        at=INSTANTS,
+        role=st.sampled_from(["system", "user", "assistant", "tool"]),
+        visibility=st.sampled_from(["user", "model", "both"]),
+        parts=SAID,
+        created_by=MAYBE | UUIDS,
+        settings=SETTINGS,
+        queued_id=MAYBE | COUNTS,
+        epoch=MAYBE | COUNTS,
+        attempt=MAYBE | COUNTS,
+    ),
+    st.builds(
+        MessageQueued,
+        at=INSTANTS,
+        parts=SAID,
+        created_by=UUIDS,
+        settings=SETTINGS,
+        busy_behavior=st.sampled_from(["queue", "interrupt"]),
+    ),
+    st.builds(RunAcquired, at=INSTANTS, worker=WORDS, term=COUNTS),
+    st.builds(RunAbandoned, at=INSTANTS, worker=WORDS, term=COUNTS),
+    st.builds(
+        GenerationAttemptStarted, at=INSTANTS, epoch=COUNTS, attempt=COUNTS, kind=KINDS
+    ),
+    st.builds(
+        StepCommitted,
+        at=INSTANTS,
+        epoch=COUNTS,
+        attempt=COUNTS,
+        kind=KINDS,
+        usage=USAGE,
+        runtime_ms=MAYBE | COUNTS,
+        finish_reason=MAYBE | WORDS,
+        model=MAYBE | WORDS,
+    ),
+    st.builds(InterruptRequested, at=INSTANTS, actor=WORDS, reason=MAYBE | WORDS),
+    st.builds(
+        InterruptionFinished,
+        at=INSTANTS,
+        turn_id=MAYBE | COUNTS,
+        epoch=MAYBE | COUNTS,
+        attempt=MAYBE | COUNTS,
+    ),
+    st.builds(
+        TurnFinished,
+        at=INSTANTS,
+        turn_id=MAYBE | COUNTS,
+        reason=st.sampled_from(["complete", "max_steps", "stop_tool"]),
+    ),
+    st.builds(TurnFailed, at=INSTANTS, turn_id=MAYBE | COUNTS, error=ERRORS),
+)
