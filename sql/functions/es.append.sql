@@ -20,29 +20,56 @@ SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
+  v_problem text;
   v_last bigint;
   v_at timestamptz;
   v_micros bigint;
+  -- One element per stream, as in the arguments: rank of the outcome of its request,
+  -- version and digest of its head, versions of an earlier request with the same key.
+  v_ranks int[];
+  v_heads int[];
+  v_digests bytea[];
+  v_firsts int[];
+  v_lasts int[];
 BEGIN
-  PERFORM es.check_append(
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE 'es.append needs READ COMMITTED: an older snapshot hides the last position'
+      USING ERRCODE = 'ES500', HINT = 'call it in autocommit, or BEGIN as it is',
+        DETAIL = json_build_object('expected', 'read committed',
+          'actual', current_setting('transaction_isolation'));
+  END IF;
+  v_problem := es.append_problem(
     requests, categories, stream_ids, expected, expected_digests, keys,
     request_hashes, event_streams, types, schema_versions, datas, metadatas);
+  IF v_problem IS NOT NULL THEN
+    RAISE 'malformed batch: %', v_problem USING ERRCODE = 'ES422',
+      DETAIL = json_build_object('problem', v_problem,
+        'streams', cardinality(stream_ids), 'events', cardinality(event_streams)),
+      HINT = 'one element per (request, stream), one per event, each stream once';
+  END IF;
   PERFORM FROM es.head FOR UPDATE;
   IF NOT FOUND THEN
     RAISE 'es.head is empty: nothing orders the log' USING ERRCODE = 'ES500',
       HINT = 'INSERT INTO es.head DEFAULT VALUES, as the owner';
   END IF;
   -- A statement of its own: its snapshot is younger than the lock.
-  SELECT e.position, e.recorded_at INTO v_last, v_at
-  FROM es.events AS e ORDER BY e.position DESC LIMIT 1;
-  v_last := coalesce(v_last, 0);
-  v_at := greatest(clock_timestamp(), v_at);
-  v_micros := extract(epoch FROM v_at) * 1000000;
-  RETURN QUERY
-  WITH named AS MATERIALIZED (
-    SELECT u.*, h.type AS head_type, coalesce(h.version, 0) AS head,
-      coalesce(h.digest, '') AS head_digest, k.version AS key_first,
-      k.append_last AS key_last, k.request_hash AS key_hash
+  SELECT
+    (SELECT e.position FROM es.events AS e ORDER BY e.position DESC LIMIT 1),
+    (SELECT e.recorded_at FROM es.events AS e ORDER BY e.position DESC LIMIT 1),
+    array_agg(s.rank), array_agg(s.version), array_agg(s.digest),
+    array_agg(s.first), array_agg(s.last)
+  INTO v_last, v_at, v_ranks, v_heads, v_digests, v_firsts, v_lasts
+  FROM (
+    SELECT coalesce(h.version, 0) AS version,
+      coalesce(h.digest, '') AS digest, k.version AS first, k.append_last AS last,
+      max(CASE
+        WHEN h.type = 'stream_purged' THEN 4
+        WHEN k.request_hash <> u.hash THEN 3
+        WHEN k.version IS NOT NULL THEN 2
+        WHEN u.expected >= 0 AND (u.expected <> coalesce(h.version, 0)
+          OR u.digest <> coalesce(h.digest, '')) THEN 1
+        ELSE 0
+      END) OVER (PARTITION BY u.request) AS rank
     FROM unnest(requests, categories, stream_ids, expected, expected_digests, keys,
         request_hashes) WITH ORDINALITY
       AS u (request, category, stream_id, expected, digest, key, hash, place)
@@ -51,65 +78,67 @@ BEGIN
       WHERE e.stream_id = u.stream_id AND e.category = u.category
       ORDER BY e.version DESC LIMIT 1
     ) AS h ON true
-    LEFT JOIN es.events AS k
-      ON k.stream_id = u.stream_id AND k.idempotency_key = u.key
-  ), decided AS MATERIALIZED (
-    SELECT n.request, CASE
-        WHEN bool_or(n.head_type = 'stream_purged') THEN 'purged'
-        WHEN bool_or(n.key_hash <> n.hash) THEN 'key_reused'
-        WHEN bool_or(n.key_first IS NOT NULL) THEN 'duplicate'
-        WHEN bool_or(n.expected >= 0 AND n.expected <> n.head) THEN 'conflict'
-        WHEN bool_or(n.expected >= 0 AND n.digest <> n.head_digest) THEN 'conflict'
-        ELSE 'appended'
-      END AS outcome
-    FROM named AS n GROUP BY n.request
-  ), counted AS (
-    SELECT n.*, ev.*,
-      n.head + (row_number() OVER stream)::int AS version,
-      n.head + (count(*) OVER (PARTITION BY n.place))::int AS append_last
-    FROM unnest(event_streams, types, schema_versions, datas, metadatas)
-      WITH ORDINALITY
-      AS ev (stream, type, schema_version, data, metadata, event_place)
-    JOIN named AS n ON n.place = ev.stream
-    JOIN decided AS d ON d.request = n.request AND d.outcome = 'appended'
-    WINDOW stream AS (PARTITION BY n.place ORDER BY ev.event_place
-      ROWS UNBOUNDED PRECEDING)
-  ), hashed AS (
-    SELECT c.*, sha256(convert_to(jsonb_build_array(
-      c.category, c.stream_id, c.version, c.append_last, c.type, c.schema_version,
-      v_micros, c.data, c.metadata)::text, 'UTF8')) AS payload_hash
-    FROM counted AS c
+    LEFT JOIN LATERAL (
+      SELECT e.version, e.append_last, e.request_hash FROM es.events AS e
+      WHERE e.stream_id = u.stream_id AND e.idempotency_key = u.key LIMIT 1
+    ) AS k ON true
+    ORDER BY u.place
+  ) AS s;
+  v_last := coalesce(v_last, 0);
+  v_at := greatest(clock_timestamp(), v_at);
+  v_micros := extract(epoch FROM v_at) * 1000000;
+  RETURN QUERY
+  WITH hashed AS (
+    SELECT x.*, v_last + row_number() OVER (ORDER BY x.stream, x.place
+        ROWS UNBOUNDED PRECEDING) AS position,
+      es.payload_hash(
+        x.category, x.stream_id, x.version, x.append_last, x.type, x.schema_version,
+        v_micros, x.data, x.metadata) AS payload_hash
+    FROM (
+      SELECT ev.*, categories[ev.stream] AS category,
+        stream_ids[ev.stream] AS stream_id,
+        v_heads[ev.stream] + (row_number() OVER (PARTITION BY ev.stream
+          ORDER BY ev.place ROWS UNBOUNDED PRECEDING))::int AS version,
+        v_heads[ev.stream] + (count(*) OVER (PARTITION BY ev.stream))::int
+          AS append_last
+      FROM unnest(event_streams, types, schema_versions, datas, metadatas)
+        WITH ORDINALITY AS ev (stream, type, schema_version, data, metadata, place)
+      WHERE v_ranks[ev.stream] = 0
+    ) AS x
+  ), chained AS MATERIALIZED (
+    SELECT h.*, es.chain(v_digests[h.stream], h.payload_hash) OVER (
+      PARTITION BY h.stream ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
+      h.version = v_heads[h.stream] + 1 AS opens
+    FROM hashed AS h
   ), inserted AS (
     INSERT INTO es.events (
       position, recorded_at, stream_id, version, append_last, schema_version,
       category, type, data, metadata, idempotency_key, request_hash, payload_hash,
       digest)
-    SELECT
-      v_last + row_number() OVER (ORDER BY x.place, x.event_place
-        ROWS UNBOUNDED PRECEDING),
-      v_at, x.stream_id, x.version, x.append_last, x.schema_version, x.category,
-      x.type, x.data, x.metadata,
-      CASE WHEN x.version = x.head + 1 THEN x.key END,
-      CASE WHEN x.version = x.head + 1 THEN x.hash END,
-      x.payload_hash,
-      es.chain(x.head_digest, x.payload_hash) OVER (PARTITION BY x.place
-        ORDER BY x.event_place ROWS UNBOUNDED PRECEDING)
-    FROM hashed AS x
-    RETURNING stream_id, version, append_last, position, digest
+    SELECT c.position, v_at, c.stream_id, c.version, c.append_last, c.schema_version,
+      c.category, c.type, c.data, c.metadata, CASE WHEN c.opens THEN keys[c.stream] END,
+      CASE WHEN c.opens THEN request_hashes[c.stream] END, c.payload_hash, c.digest
+    FROM chained AS c
   )
-  SELECT n.request, d.outcome, n.category, n.stream_id,
-    CASE d.outcome WHEN 'appended' THEN n.head + 1
-      WHEN 'duplicate' THEN n.key_first END,
-    CASE d.outcome WHEN 'appended' THEN i.version
-      WHEN 'duplicate' THEN n.key_last ELSE n.head END,
-    coalesce(i.position, f.position), coalesce(i.digest, f.digest, n.head_digest)
-  FROM named AS n
-  JOIN decided AS d ON d.request = n.request
-  LEFT JOIN inserted AS i
-    ON i.stream_id = n.stream_id AND i.version = i.append_last
-  LEFT JOIN es.events AS f ON d.outcome = 'duplicate'
-    AND f.stream_id = n.stream_id AND f.version = n.key_last
-  ORDER BY n.place;
+  SELECT requests[c.stream], 'appended', c.category, c.stream_id,
+    v_heads[c.stream] + 1, c.version, c.position, c.digest
+  FROM chained AS c WHERE c.version = c.append_last
+  UNION ALL
+  SELECT requests[n.stream],
+    (ARRAY['conflict', 'duplicate', 'key_reused', 'purged'])[n.rank],
+    categories[n.stream], stream_ids[n.stream],
+    CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,
+    CASE n.rank WHEN 2 THEN v_lasts[n.stream] ELSE v_heads[n.stream] END,
+    f.position, f.digest
+  FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
+  LEFT JOIN LATERAL (
+    SELECT e.position, e.digest FROM es.events AS e
+    WHERE e.stream_id = stream_ids[n.stream]
+      AND e.version = CASE n.rank WHEN 2 THEN v_lasts[n.stream]
+        ELSE v_heads[n.stream] END
+    LIMIT 1
+  ) AS f ON true
+  WHERE n.rank > 0;
 END
 $$;
 COMMENT ON FUNCTION es.append(

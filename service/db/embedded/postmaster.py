@@ -31,7 +31,7 @@ def read_pid_file(cluster: Path) -> PidFile | None:
     """The pid file, or None when there is none (yet)."""
     try:
         lines = (cluster / PID_FILE).read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     lines += [""] * (8 - len(lines))
     if not lines[0].strip().isdigit() or not lines[3].isdigit():
@@ -61,18 +61,23 @@ class Postmaster:
             found = cls(written.pid)
         except ProcessLookupError:
             return None
-        if found.works_in(cluster):
+        if found.serves(written.socket_folder):
             return found
         found.close()
         (cluster / PID_FILE).unlink(missing_ok=True)
         return None
 
-    def works_in(self, cluster: Path) -> bool:
-        """Postgres stays in its data folder from its start to its end."""
+    def serves(self, socket_folder: str) -> bool:
+        """Whether it is a Postgres with that socket folder.
+
+        By its command line, which everybody may read; its working directory may be
+        read by root with the right to trace only, which containers do not give.
+        """
         try:
-            return Path(f"/proc/{self.pid}/cwd").samefile(cluster)
+            line = Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             return False
+        return line[0].endswith(b"/postgres") and os.fsencode(socket_folder) in line
 
     def alive(self) -> bool:
         """False as soon as the process has ended, also before it is reaped."""

@@ -93,7 +93,7 @@ class EmbeddedPostgres:
         self._folder.lock()
         try:
             await asyncio.to_thread(self._prepare)
-            self._postmaster = await self._run()
+            await self._run()
             await self._ensure_database()
         except BaseException:
             await self.stop()
@@ -113,8 +113,7 @@ class EmbeddedPostgres:
             self._supervisor = None
         if self._postmaster is not None:
             await self._stop_postmaster(self._postmaster)
-            self._postmaster.close()
-            self._postmaster = None
+            self._forget(self._postmaster)
         self._folder.unlock()
 
     def _prepare(self) -> None:
@@ -137,17 +136,17 @@ class EmbeddedPostgres:
                 "the disk, or choose another folder with --data-dir"
             ) from error
 
-    async def _run(self) -> Postmaster:
-        """A postmaster that is ready: the orphan in the folder, or a new one."""
-        found = Postmaster.find(self._folder.cluster)
-        if found is not None and await self._ready(found):
-            self._say(f"adopted the running PostgreSQL (pid {found.pid})")
-            return found
+    async def _run(self) -> None:
+        """See to a postmaster that is ready: the orphan in the folder, or a new one."""
+        self._postmaster = Postmaster.find(self._folder.cluster)
+        if self._postmaster is not None and await self._ready(self._postmaster):
+            self._say(f"adopted the running PostgreSQL (pid {self._postmaster.pid})")
+            return
         deadline = asyncio.get_running_loop().time() + OLD_BACKENDS_S
         while True:
-            started = self._launch()
-            if await self._ready(started):
-                return started
+            self._postmaster = self._launch()
+            if await self._ready(self._postmaster):
+                return
             said = logs.tail(self._folder.start_log)
             late = asyncio.get_running_loop().time() > deadline
             if late or not any(OLD_BACKENDS in line for line in said):
@@ -171,7 +170,7 @@ class EmbeddedPostgres:
     async def _ready(self, postmaster: Postmaster) -> bool:
         """Wait until it takes connections, however long its recovery takes.
 
-        False when it ended first; then it is closed.
+        False when it ended first; then we have none.
         """
         loop = asyncio.get_running_loop()
         began = said = loop.time()
@@ -184,8 +183,7 @@ class EmbeddedPostgres:
                 said = loop.time()
                 self._say(self._progress(said - began))
             await asyncio.sleep(POLL_S)
-        postmaster.reap()
-        postmaster.close()
+        self._forget(postmaster)
         return False
 
     def _progress(self, waited_s: float) -> str:
@@ -204,31 +202,39 @@ class EmbeddedPostgres:
         )
 
     async def _ensure_database(self) -> None:
-        async with await psycopg.AsyncConnection.connect(
-            self._dsn, dbname="postgres", autocommit=True
-        ) as connection:
-            found = await connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", (cluster.LOGIN,)
-            )
-            if await found.fetchone() is None:
-                await connection.execute(f"CREATE DATABASE {cluster.LOGIN}")
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self._dsn, dbname="postgres", autocommit=True
+            ) as connection:
+                found = await connection.execute(
+                    "SELECT 1 FROM pg_database WHERE datname = %s", (cluster.LOGIN,)
+                )
+                if await found.fetchone() is None:
+                    await connection.execute(f"CREATE DATABASE {cluster.LOGIN}")
+        except psycopg.OperationalError as error:
+            raise SetupError(
+                f"cannot log in to PostgreSQL in {self._folder.cluster}: {error}; is "
+                f"{self._folder.path / 'password'} the file it was made with?"
+            ) from error
 
     async def _keep_running(self) -> None:
         """Start the postmaster again whenever it ends; keep the log small."""
+        pause = RESTART_FIRST_S
         while True:
             await self._until_exited()
             logger.error("the embedded postgres ended; it is started again")
-            pause = RESTART_FIRST_S
-            while self._postmaster is None:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)
+            try:
+                await self._run()
+            except (SetupError, OSError) as error:
                 pause = min(2 * pause, RESTART_MOST_S)
-                try:
-                    self._postmaster = await self._run()
-                except (SetupError, OSError) as error:
-                    logger.error(
-                        "the embedded postgres does not start",
-                        extra={"error": str(error)},
-                    )
+                logger.error(
+                    "the embedded postgres does not start",
+                    extra={"error": str(error)},
+                )
+            else:
+                pause = RESTART_FIRST_S
+                self._say("PostgreSQL ended and runs again")
 
     async def _until_exited(self) -> None:
         postmaster = self._postmaster
@@ -238,6 +244,9 @@ class EmbeddedPostgres:
             logs.prune(self._folder.cluster)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(postmaster.exited(), PRUNE_EVERY_S)
+        self._forget(postmaster)
+
+    def _forget(self, postmaster: Postmaster) -> None:
         postmaster.reap()
         postmaster.close()
         self._postmaster = None

@@ -1,0 +1,22 @@
+"""The server that another process runs in a data folder, for `parley token`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from service.db.embedded import cluster
+from service.db.embedded.folder import DataFolder
+from service.db.embedded.postmaster import read_pid_file
+
+
+def running_dsn(data_dir: Path) -> str | None:
+    """Where to reach it, without taking the folder; None when none is ready there."""
+    folder = DataFolder(data_dir)
+    written = read_pid_file(folder.cluster) if folder.cluster.exists() else None
+    if written is None or written.status != "ready":
+        return None
+    return (
+        f"postgresql://{cluster.LOGIN}:{quote(folder.password())}@/{cluster.LOGIN}"
+        f"?host={quote(written.socket_folder, safe='/')}&port={written.port}"
+    )

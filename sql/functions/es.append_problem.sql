@@ -1,0 +1,60 @@
+-- What is malformed about a batch, before it costs anybody the head lock; null: nothing.
+-- Called by: es.append. Locks: none. Errors: none.
+-- No SET search_path: es.append, its only caller, has set it.
+CREATE OR REPLACE FUNCTION es.append_problem(
+  requests int[], categories text[], stream_ids uuid[], expected int[],
+  expected_digests bytea[], keys text[], request_hashes bytea[],
+  event_streams int[], types text[], schema_versions smallint[],
+  datas jsonb[], metadatas jsonb[]
+) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+  v_streams int := cardinality(stream_ids);
+  v_events int := cardinality(event_streams);
+  v_found int;
+BEGIN
+  IF v_streams IS NULL OR v_streams = 0 OR v_events IS NULL OR v_events = 0 THEN
+    RETURN 'it is empty';
+  END IF;
+  -- Without sub-queries plpgsql evaluates these without a plan.
+  IF (cardinality(requests) = v_streams AND cardinality(categories) = v_streams
+    AND cardinality(expected) = v_streams AND cardinality(keys) = v_streams
+    AND cardinality(expected_digests) = v_streams
+    AND cardinality(request_hashes) = v_streams) IS NOT TRUE THEN
+    RETURN 'the arrays of streams differ in length';
+  END IF;
+  IF (cardinality(types) = v_events AND cardinality(schema_versions) = v_events
+    AND cardinality(datas) = v_events AND cardinality(metadatas) = v_events)
+    IS NOT TRUE THEN
+    RETURN 'the arrays of events differ in length';
+  END IF;
+  IF coalesce(array_position(requests, NULL), array_position(stream_ids, NULL),
+    array_position(expected, NULL), array_position(keys, NULL),
+    array_position(request_hashes, NULL)) IS NOT NULL THEN
+    RETURN 'a request, stream, expected version, key or request hash is null';
+  END IF;
+  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams)) IS NOT TRUE THEN
+    RETURN 'an event has no stream';
+  END IF;
+  IF v_streams = 1 THEN
+    RETURN NULL;
+  END IF;
+  SELECT count(*) INTO v_found
+  FROM (SELECT FROM unnest(event_streams) AS u (s) GROUP BY u.s) AS g;
+  IF v_found < v_streams THEN
+    RETURN 'a stream has no events';
+  END IF;
+  SELECT count(*) INTO v_found
+  FROM (SELECT FROM unnest(stream_ids) AS u (s) GROUP BY u.s) AS g;
+  IF v_found < v_streams THEN
+    RETURN 'a stream occurs twice';
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION es.append_problem(
+  int[], text[], uuid[], int[], bytea[], text[], bytea[],
+  int[], text[], smallint[], jsonb[], jsonb[]
+) IS
+  'Says what is malformed about a batch of appends; null when nothing is.';
