@@ -1,0 +1,166 @@
+"""The seam to a model: one request in, typed deltas out.
+
+A stream is a sequence of blocks. Text and reasoning come one block at a time, their
+deltas in order; a block ends with `BlockEnd` or when another kind of delta begins.
+Tool input may interleave, by call id; a complete `ToolCall` ends its input. A stream
+ends with one `Finish`; one that ends without it was cut off. What goes wrong is a
+`ProviderError`; an SDK's own retries are off, for a retry is an event.
+
+Adapters for vendors map their part start, delta and end events to these one to one;
+`provider_metadata` carries what the vendor wants back unchanged (signatures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from service.domain.chat.state import Message
+from service.domain.events.chat import Usage
+from service.errors import Fault
+
+ErrorKind = Literal[
+    "generic",
+    "overloaded",
+    "rate_limit",
+    "timeout",
+    "stream_silence_timeout",
+    "auth",
+    "config",
+    "usage_limit",
+    "missing_key",
+    "provider_disabled",
+    "content_filter",
+]
+
+FinishReason = Literal["stop", "tool_calls", "length", "content_filter", "other"]
+
+Metadata = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the text block that is open; opens one if none is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the reasoning block that is open; opens one if none is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEnd:
+    """The open text or reasoning block is complete."""
+
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInputStart:
+    """The model begins to write a call."""
+
+    tool_call_id: str
+    tool_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInputDelta:
+    """More of a call's arguments, as JSON text."""
+
+    tool_call_id: str
+    tool_name: str
+    args_delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A complete call. `args` is None when the arguments were not valid JSON."""
+
+    tool_call_id: str
+    tool_name: str
+    args: JsonValue
+    provider_executed: bool = False
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Tokens so far; a later report replaces an earlier one."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The answer is complete; nothing follows."""
+
+    reason: FinishReason
+
+
+Delta = (
+    TextDelta
+    | ReasoningDelta
+    | BlockEnd
+    | ToolInputStart
+    | ToolInputDelta
+    | ToolCall
+    | UsageReport
+    | Finish
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model sees it. `parameters` is a JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """The whole history that the model may see, and what it may call."""
+
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec]
+    model: str | None = None
+    """Absent: the provider's default."""
+    reasoning_effort: str | None = None
+
+
+@dataclass(eq=False)
+class ProviderError(Fault):
+    """The model could not answer. `message` is for clients: no secret, no user text."""
+
+    kind: ErrorKind
+    message: str
+    retryable: bool = False
+    status_code: int | None = None
+
+    def __str__(self) -> str:
+        status = f" (HTTP {self.status_code})" if self.status_code else ""
+        return f"{self.kind}{status}: {self.message}"
+
+
+class Provider(Protocol):
+    """A model behind whatever API. Safe to call concurrently."""
+
+    @property
+    def name(self) -> str:
+        """Names the provider in errors."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        """Ask the model. Closing the generator, or cancelling, ends the call at once.
+
+        Raises ProviderError, at the start or in the middle.
+        """
+        ...
