@@ -11,6 +11,8 @@ pytest_plugins = (
     "tests.fixtures.servers",
     "tests.fixtures.databases",
     "tests.fixtures.golden",
+    "tests.fixtures.stack",
+    "tests.fixtures.golden",
 )
 
 RINGS = ("unit", "property", "contract", "sql", "integration", "e2e")
