@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from uuid import UUID
 
 from service.eventstore.batch import EncodedRequest
 from service.eventstore.store import RequestOutcome
@@ -24,7 +23,15 @@ BATCH_BYTES = 1024 * 1024
 class Entry:
     """A request on its way; its caller waits on `answer`."""
 
-    __slots__ = ("answer", "blockers", "deadline", "encoded", "expired", "sent")
+    __slots__ = (
+        "answer",
+        "blockers",
+        "deadline",
+        "encoded",
+        "expired",
+        "sent",
+        "streams",
+    )
 
     def __init__(
         self,
@@ -35,22 +42,20 @@ class Entry:
         self.encoded = encoded
         self.answer = answer
         self.deadline = deadline
+        # the number of a uuid hashes five times as fast as the uuid
+        self.streams = [s.stream.stream_id.int for s in encoded.request.streams]
         self.blockers = 0
         """Lines that somebody else heads."""
         self.sent = 0
         """How often it was part of a statement; more than once after a failure."""
         self.expired = False
 
-    @property
-    def stream_ids(self) -> list[UUID]:
-        return [s.stream.stream_id for s in self.encoded.request.streams]
-
 
 class Lineup:
     """Waiting requests in order of arrival, and the streams that are in flight."""
 
     def __init__(self) -> None:
-        self._lines: dict[UUID, OrderedDict[Entry, None]] = {}
+        self._lines: dict[int, OrderedDict[Entry, None]] = {}
         self._ready: OrderedDict[Entry, None] = OrderedDict()
 
     @property
@@ -60,10 +65,10 @@ class Lineup:
 
     def add(self, entry: Entry) -> None:
         """Stand in all lines."""
-        for stream_id in entry.stream_ids:
-            line = self._lines.get(stream_id)
+        for stream in entry.streams:
+            line = self._lines.get(stream)
             if line is None:
-                self._lines[stream_id] = OrderedDict({entry: None})
+                self._lines[stream] = OrderedDict({entry: None})
             else:
                 line[entry] = None
                 entry.blockers += 1
@@ -91,12 +96,12 @@ class Lineup:
     def remove(self, entry: Entry) -> None:
         """Leave all lines, answered or withdrawn; whoever heads them now may go."""
         self._ready.pop(entry, None)
-        for stream_id in entry.stream_ids:
-            line = self._lines[stream_id]
+        for stream in entry.streams:
+            line = self._lines[stream]
             headed = next(iter(line)) is entry
             del line[entry]
             if not line:
-                del self._lines[stream_id]
+                del self._lines[stream]
             elif headed:
                 self._advance(next(iter(line)))
 

@@ -5,7 +5,7 @@ Knows rows and records; no batching, no retries, no transactions of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -26,8 +26,7 @@ PAGE = 500
 """Events a page; about 2 ms and 0.5 MB of typical events."""
 
 APPEND = """
-SELECT request, outcome, stream_id,
-       first_version, last_version, last_position, digest
+SELECT outcome, first_version, last_version, last_position, digest
 FROM es.append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
@@ -86,10 +85,8 @@ async def append_encoded(
     connection.adapters.register_dumper(Packed, PackedDumper)
     cursor = connection.cursor(binary=True)
     await cursor.execute(APPEND, parameters(batch), prepare=True)
-    found: list[dict[UUID, tuple[Any, ...]]] = [{} for _ in batch]
-    for row in await cursor.fetchall():
-        found[row[0] - 1][row[2]] = row
-    return [_outcome(e.request, f) for e, f in zip(batch, found, strict=True)]
+    rows = iter(await cursor.fetchall())
+    return [_outcome(encoded.request, rows) for encoded in batch]
 
 
 async def read_stream(
@@ -135,17 +132,13 @@ async def find_request(
     return None if row is None else EarlierRequest(*row)
 
 
-def _outcome(
-    request: AppendRequest, rows: dict[UUID, tuple[Any, ...]]
-) -> RequestOutcome:
+def _outcome(request: AppendRequest, rows: Iterator[tuple[Any, ...]]) -> RequestOutcome:
+    """Rows come in the order of the arrays: by request, and by stream within it."""
     results = []
-    outcome: Outcome = "appended"
     for each in request.streams:
-        _, outcome, _, first, last, position, digest = rows[each.stream.stream_id]
+        outcome, first, last, position, digest = next(rows)
         results.append(
-            StreamResult(
-                each.stream, first or 0, last or 0, position or 0, digest or b""
-            )
+            StreamResult(each.stream, first or 0, last, position or 0, digest)
         )
     return RequestOutcome(outcome, tuple(results))
 
