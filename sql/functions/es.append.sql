@@ -120,25 +120,29 @@ BEGIN
       CASE WHEN c.opens THEN request_hashes[c.stream] END, c.payload_hash, c.digest
     FROM chained AS c
   )
-  SELECT requests[c.stream], 'appended', c.category, c.stream_id,
-    v_heads[c.stream] + 1, c.version, c.position, c.digest
-  FROM chained AS c WHERE c.version = c.append_last
-  UNION ALL
-  SELECT requests[n.stream],
-    (ARRAY['conflict', 'duplicate', 'key_reused', 'purged'])[n.rank],
-    categories[n.stream], stream_ids[n.stream],
-    CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,
-    CASE n.rank WHEN 2 THEN v_lasts[n.stream] ELSE v_heads[n.stream] END,
-    f.position, f.digest
-  FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
-  LEFT JOIN LATERAL (
-    SELECT e.position, e.digest FROM es.events AS e
-    WHERE e.stream_id = stream_ids[n.stream]
-      AND e.version = CASE n.rank WHEN 2 THEN v_lasts[n.stream]
-        ELSE v_heads[n.stream] END
-    LIMIT 1
-  ) AS f ON true
-  WHERE n.rank > 0;
+  SELECT requests[a.stream], (ARRAY[
+      'appended', 'conflict', 'duplicate', 'key_reused', 'purged'])[a.rank + 1],
+    categories[a.stream], stream_ids[a.stream], a.first_version, a.last_version,
+    a.position, a.digest
+  FROM (
+    SELECT c.stream, 0 AS rank, v_heads[c.stream] + 1 AS first_version,
+      c.version AS last_version, c.position, c.digest
+    FROM chained AS c WHERE c.version = c.append_last
+    UNION ALL
+    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position, f.digest
+    FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
+    CROSS JOIN LATERAL (
+      SELECT CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,
+        CASE n.rank WHEN 2 THEN v_lasts[n.stream] ELSE v_heads[n.stream] END
+    ) AS l (first_version, last_version)
+    LEFT JOIN LATERAL (
+      SELECT e.position, e.digest FROM es.events AS e
+      WHERE e.stream_id = stream_ids[n.stream] AND e.version = l.last_version
+      LIMIT 1
+    ) AS f ON true
+    WHERE n.rank > 0
+  ) AS a
+  ORDER BY a.stream;
 END
 $$;
 COMMENT ON FUNCTION es.append(
