@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,12 +19,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from projections.registry import PROJECTIONS
+from projections.runner import ProjectionRunner
+from projections.tables import make_read_models
+from service.agent.act import Means
+from service.agent.worker import Pace, Worker
 from service.api.context import Context
 from service.api.routes import build_api
 from service.api.server import HttpServer, bind, url_of
 from service.auth.bearer import Bearer, hash_token, new_token
 from service.auth.policy import SCOPES
+from service.db.embedded.running import running_dsn
 from service.db.embedded.server import EmbeddedPostgres
 from service.db.guard import Guard
 from service.db.migrate import migrate
@@ -30,13 +39,20 @@ from service.db.pool import Database, Pool
 from service.errors import Fault
 from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats
+from service.lease import Leases
+from service.live.flush import Flusher
+from service.live.janitor import Janitor
 from service.metrics import Metrics
 from service.platform.tokens import insert_token
 from service.platform.users import ensure_first_user
+from service.providers.scripted import Scripted
+from service.readmodels.runnable import runnable_chats
 from service.settings import Role, Settings
 from service.stream.hub import Hub
 from service.subscription.listener import LIVE_CHANNEL, LOG_CHANNEL, Listener
 from service.subscription.tail import Tail
+from service.tools.clock import clock
+from service.tools.registry import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +135,7 @@ async def run_service(
         databases = await stack.enter_async_context(open_database(settings, data_dir))
         if migrate_first:
             await migrate(databases.direct, say=_say)
+            await make_read_models(databases.main, PROJECTIONS)
         tasks = Tasks(stop)
         parts = await stack.enter_async_context(_parts(settings, databases, tasks))
         stack.push_async_callback(tasks.cancel)
@@ -128,8 +145,13 @@ async def run_service(
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, data_dir: Path) -> AsyncIterator[Databases]:
-    """The database that the settings name, or the embedded one in `data_dir`."""
+async def open_database(
+    settings: Settings, data_dir: Path, *, beside_service: bool = False
+) -> AsyncIterator[Databases]:
+    """The database that the settings name, or the embedded one in `data_dir`.
+
+    `beside_service`: use the embedded server of a service that runs there already.
+    """
     prefix = settings.role_prefix
     if settings.database_url is not None:
         main = settings.database_url.get_secret_value()
@@ -139,9 +161,11 @@ async def open_database(settings: Settings, data_dir: Path) -> AsyncIterator[Dat
             Database(listen.get_secret_value(), role_prefix=prefix),
         )
         return
+    if beside_service and (dsn := running_dsn(data_dir)) is not None:
+        yield Databases(*[Database(dsn, role_prefix=prefix)] * 2)
+        return
     async with EmbeddedPostgres(data_dir, say=_say) as postgres:
-        database = Database(postgres.dsn, role_prefix=prefix)
-        yield Databases(database, database)
+        yield Databases(*[Database(postgres.dsn, role_prefix=prefix)] * 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,31 +215,91 @@ async def _run(
     listening: socket.socket | None,
     on_started: Callable[[Started], None],
 ) -> None:
-    tasks = parts.tasks
-    tail = Tail(parts.databases.main, poll_interval_s=settings.poll_interval_s)
-    api = None
-    if listening is not None:
-        api = _Api(parts, settings, tail, listening)
+    tasks, main = parts.tasks, parts.databases.main
+    tail = Tail(main, poll_interval_s=settings.poll_interval_s)
     parts.listener.subscribe(LOG_CHANNEL, tail.ring_log)
     tail.on_reset(parts.chats.forget_all)
-    tasks.start("listener", parts.listener.run())
-    tasks.start("tail", tail.run())
-    token = None
-    if api is not None:
-        token = await _first_token(parts.pool)
-        await api.start()
-    on_started(
-        Started(
-            url=None if listening is None else url_of(listening),
-            token=token,
-            database_url=parts.databases.main.dsn,
-        )
+    async with AsyncExitStack() as working:
+        worker = _worker(parts, settings, tail) if "worker" in roles else None
+        api = _Api(parts, settings, tail, listening) if listening is not None else None
+        if "projector" in roles:
+            _start_projector(parts, settings)
+        tasks.start("listener", parts.listener.run())
+        tasks.start("tail", tail.run())
+        # what a worker reads before its tail has begun, it would not hear of again
+        await _first_of(tail.started, tasks.stop)
+        if worker is not None:
+            await working.enter_async_context(worker)
+        token = None
+        if api is not None:
+            token = await _first_token(parts.pool)
+            await api.start()
+        url = None if listening is None else url_of(listening)
+        on_started(Started(url=url, token=token, database_url=main.dsn))
+        logger.info("service started", extra={"roles": ",".join(sorted(roles))})
+        await tasks.stop.wait()
+        logger.info("service stopping")
+        if api is not None:
+            await api.stop()
+
+
+def _start_projector(parts: Parts, settings: Settings) -> None:
+    runner = ProjectionRunner(
+        parts.databases.main,
+        PROJECTIONS,
+        parts.listener.wakeup(LOG_CHANNEL),
+        poll_interval_s=settings.poll_interval_s,
     )
-    logger.info("service started", extra={"roles": ",".join(sorted(roles))})
-    await tasks.stop.wait()
-    logger.info("service stopping")
-    if api is not None:
-        await api.stop()
+    parts.tasks.start("projector", runner.run())
+
+
+@asynccontextmanager
+async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator[None]:
+    """The role worker: takes chats while entered; on exit it gives them back."""
+    main, tasks = parts.databases.main, parts.tasks
+
+    async def runnable(limit: int) -> list[UUID]:
+        async with parts.pool.connection() as connection:
+            return await runnable_chats(connection, limit, lease_s=settings.lease_s)
+
+    async with (
+        Flusher(main) as flusher,
+        Leases(main, worker=worker_name(), lease_s=settings.lease_s) as leases,
+    ):
+        means = Means(
+            provider=Scripted(rate=settings.scripted_rate),
+            tools=Registry([clock(utc_now)], now=utc_now),
+            flusher=flusher,
+            pool=parts.pool,
+            guard=parts.guard,
+        )
+        pace = Pace(
+            slots=settings.worker_slots,
+            poll_interval_s=settings.poll_interval_s,
+            heartbeat_interval_s=settings.heartbeat_interval_s,
+            shutdown_grace_s=settings.shutdown_grace_s,
+        )
+        worker = Worker(
+            parts.chats, leases, means, runnable=runnable, pace=pace, now=utc_now
+        )
+        tail.subscribe(worker.on_events)
+        tasks.start("janitor", Janitor(main).run())
+        async with worker:
+            yield
+
+
+def worker_name() -> str:
+    """Who holds a lease: the machine, the process, and a number against mix-ups."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+async def _first_of(*signals: asyncio.Event) -> None:
+    waits = [asyncio.create_task(signal.wait(), name="start") for signal in signals]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 class _Api:

@@ -26,7 +26,7 @@ _OWN_FIELDS = frozenset(
 )
 """What every record has; anything else came in through `extra`."""
 
-_QUIET = ("httpx2", "httpcore2", "asyncio", "psycopg.pool", "uvicorn.access")
+_QUIET = ("httpx2", "httpcore2", "asyncio", "psycopg.pool", "uvicorn", "yoyo")
 """Libraries whose INFO repeats ours, or says nothing that we need."""
 
 

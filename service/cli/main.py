@@ -1,0 +1,35 @@
+"""`parley`: one command, a file for each group of subcommands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from service.cli import chat, follow, migrate, serve, token
+from service.errors import ParleyError
+
+app = typer.Typer(
+    name="parley",
+    help="Parley: an event-sourced service for agent chats on Postgres.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(serve.serve)
+app.command("migrate")(migrate.migrate)
+app.add_typer(token.app, name="token")
+app.command("follow")(follow.follow)
+app.command("chat")(chat.chat)
+
+
+def main() -> None:
+    """Run; what a person can mend is one line on standard error and exit code 1."""
+    try:
+        app()
+    except ParleyError as error:
+        sys.stderr.write(f"parley: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,158 @@
+"""parley token: make, list and revoke the tokens that clients come in with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.app import open_database, utc_now
+from service.auth.bearer import hash_token, new_token
+from service.auth.policy import SCOPES
+from service.cli.options import (
+    AsJson,
+    DataDir,
+    data_dir_of,
+    print_json,
+    print_line,
+    read_settings,
+    run,
+    set_up_logs,
+)
+from service.db.migrate import schema_state
+from service.db.pool import Connection, connect
+from service.domain.times import rfc3339
+from service.errors import SetupError
+from service.platform.tokens import (
+    ListedToken,
+    insert_token,
+    list_tokens,
+    revoke_token,
+)
+from service.platform.users import FIRST_USER_NAME, ensure_first_user, find_user
+
+Result = TypeVar("Result")
+
+app = typer.Typer(help="Tokens that clients come in with.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What it is for.")] = "cli",
+    user: Annotated[str, typer.Option(help="Whose it is.")] = FIRST_USER_NAME,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Days until it expires; for ever by default.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Make a token and print it; it is kept nowhere, so this is the only time."""
+    token = new_token()
+    expires_at = None if days is None else utc_now() + timedelta(days=days)
+
+    async def insert(connection: Connection) -> UUID:
+        return await insert_token(
+            connection,
+            token_hash=hash_token(token),
+            user_id=await _user_id(connection, user),
+            name=name,
+            scopes=SCOPES,
+            expires_at=expires_at,
+        )
+
+    token_id = _with_database(insert, data_dir)
+    if as_json:
+        print_json({"id": token_id, "token": token})
+    else:
+        print_line(token)
+
+
+@app.command("list")
+def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List all tokens, without their secrets."""
+    found = _with_database(list_tokens, data_dir)
+    if as_json:
+        print_json([_plain(token) for token in found])
+        return
+    table = Table("id", "user", "name", "created", "expires", "revoked")
+    for token in found:
+        shown = _plain(token)
+        table.add_row(
+            *(str(shown[key] or "") for key in ("id", "user", "name")),
+            *(str(shown[key] or "") for key in ("created_at", "expires_at")),
+            str(shown["revoked_at"] or ""),
+        )
+    Console().print(table)
+
+
+@app.command()
+def revoke(token_id: UUID, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Let nobody in with this token any more (within five seconds)."""
+
+    async def end(connection: Connection) -> bool:
+        return await revoke_token(connection, token_id, at=utc_now())
+
+    if not _with_database(end, data_dir):
+        raise SetupError(f"there is no token {token_id} that is not revoked yet")
+    if as_json:
+        print_json({"id": token_id, "revoked": True})
+    else:
+        print_line(f"token {token_id} is revoked")
+
+
+def _plain(token: ListedToken) -> dict[str, object]:
+    times = {
+        name: at and rfc3339(at)
+        for name, at in (
+            ("created_at", token.created_at),
+            ("expires_at", token.expires_at),
+            ("revoked_at", token.revoked_at),
+        )
+    }
+    return {
+        "id": str(token.id),
+        "user": token.user,
+        "name": token.name,
+        "scopes": token.scopes,
+        **times,
+    }
+
+
+async def _user_id(connection: Connection, name: str) -> UUID:
+    if name == FIRST_USER_NAME:
+        return await ensure_first_user(connection)
+    found = await find_user(connection, name)
+    if len(found) != 1:
+        many = "several users are" if found else "no user is"
+        raise SetupError(f"{many} called {name!r}; expected one")
+    return found[0]
+
+
+def _with_database(
+    work: Callable[[Connection], Awaitable[Result]], data_dir: Path | None
+) -> Result:
+    """Run on the database of the settings, also while a service uses it."""
+    settings = read_settings(data_dir=data_dir)
+    set_up_logs(settings)
+
+    async def go() -> Result:
+        async with open_database(
+            settings, data_dir_of(settings), beside_service=True
+        ) as databases:
+            connection = await connect(databases.main, role=None, name="token")
+            async with connection:
+                if not (await schema_state(connection)).current:
+                    raise SetupError("the schema is not current; run `parley migrate`")
+                return await work(connection)
+
+    return run(go())
