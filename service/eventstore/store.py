@@ -5,7 +5,7 @@ Knows rows and records; no batching, no retries, no transactions of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -26,7 +26,8 @@ PAGE = 500
 """Events a page; about 2 ms and 0.5 MB of typical events."""
 
 APPEND = """
-SELECT outcome, first_version, last_version, last_position, digest
+SELECT request, stream_id,
+       outcome, first_version, last_version, last_position, digest
 FROM es.append(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
@@ -45,6 +46,8 @@ FIND_REQUEST = """
 SELECT request_hash, first_version, last_version FROM es.find_request(%s, %s, %s)
 """
 
+Row = tuple[Any, ...]
+
 Outcome = Literal["appended", "duplicate", "conflict", "key_reused", "purged"]
 
 
@@ -52,8 +55,8 @@ Outcome = Literal["appended", "duplicate", "conflict", "key_reused", "purged"]
 class RequestOutcome:
     """What became of one request of a batch; its streams in the request's order.
 
-    After a conflict `last_version` of each stream is its actual version, and the
-    other numbers are 0.
+    After a conflict `last_version` is the stream's actual version, position and digest
+    are those of that version, and `first_version` is 0.
     """
 
     outcome: Outcome
@@ -85,8 +88,10 @@ async def append_encoded(
     connection.adapters.register_dumper(Packed, PackedDumper)
     cursor = connection.cursor(binary=True)
     await cursor.execute(APPEND, parameters(batch), prepare=True)
-    rows = iter(await cursor.fetchall())
-    return [_outcome(encoded.request, rows) for encoded in batch]
+    rows: list[list[Row]] = [[] for _ in batch]
+    for row in await cursor.fetchall():
+        rows[row[0] - 1].append(row)
+    return [_outcome(e.request, r) for e, r in zip(batch, rows, strict=True)]
 
 
 async def read_stream(
@@ -132,18 +137,20 @@ async def find_request(
     return None if row is None else EarlierRequest(*row)
 
 
-def _outcome(request: AppendRequest, rows: Iterator[tuple[Any, ...]]) -> RequestOutcome:
-    """Rows come in the order of the arrays: by request, and by stream within it."""
+def _outcome(request: AppendRequest, rows: list[Row]) -> RequestOutcome:
+    if len(rows) > 1:
+        places = {a.stream.stream_id: n for n, a in enumerate(request.streams)}
+        rows.sort(key=lambda row: places[row[1]])
     results = []
-    for each in request.streams:
-        outcome, first, last, position, digest = next(rows)
+    for append, row in zip(request.streams, rows, strict=True):
+        first, last, position, digest = row[3:]
         results.append(
-            StreamResult(each.stream, first or 0, last, position or 0, digest)
+            StreamResult(append.stream, first or 0, last, position or 0, digest or b"")
         )
-    return RequestOutcome(outcome, tuple(results))
+    return RequestOutcome(rows[0][2], tuple(results))
 
 
-def _events(rows: Iterable[tuple[Any, ...]]) -> list[RecordedEvent]:
+def _events(rows: Iterable[Row]) -> list[RecordedEvent]:
     names: dict[UUID, StreamName] = {}
     events = []
     for position, category, stream_id, *rest in rows:
