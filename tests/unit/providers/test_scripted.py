@@ -1,0 +1,176 @@
+"""What the scripted model plays, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from service.domain.chat.state import Message
+from service.domain.events.chat import ChatEvent
+from service.providers.provider import (
+    Delta,
+    Finish,
+    ModelRequest,
+    ProviderError,
+    ReasoningDelta,
+    TextDelta,
+    ToolCall,
+    ToolInputDelta,
+    UsageReport,
+)
+from service.providers.scripted import MAX_COUNT, Scripted, play
+from service.tools.clock import SPEC
+from tests.builders import assistant, call, created, result, state_of, tool, user
+
+T = TypeVar("T")
+
+
+class _Jump(selectors.SelectSelector):
+    """Does not wait: tells how long it would have waited."""
+
+    waited = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if not ready and timeout is not None:
+            self.waited += timeout
+        return ready
+
+
+class _FakeTime(asyncio.SelectorEventLoop):
+    """A loop whose clock moves only while it waits."""
+
+    def __init__(self) -> None:
+        self._jump = _Jump()
+        super().__init__(self._jump)
+
+    def time(self) -> float:
+        return self._jump.waited
+
+
+def in_fake_time(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=_FakeTime) as runner:
+        return runner.run(work)
+
+
+def asked(*events: ChatEvent, tools: bool = True) -> ModelRequest:
+    messages: list[Message] = list(state_of(created(), *events).messages)
+    return ModelRequest(messages=messages, tools=[SPEC] if tools else [])
+
+
+def played(*events: ChatEvent, tools: bool = True) -> list[Delta]:
+    return list(play(asked(*events, tools=tools)))
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1"), (5, "1 2 3 4 5"), (0, "")])
+def test_count_says_the_numbers_one_delta_each(count: int, text: str) -> None:
+    deltas = played(user(f"count {count}"))
+    assert text_of(deltas) == text
+    assert sum(isinstance(delta, TextDelta) for delta in deltas) == count
+    assert deltas[-1] == Finish("stop")
+
+
+def test_numbers_after_the_first_carry_the_space_before_them() -> None:
+    assert played(user("count 3"))[:3] == [
+        TextDelta("1"),
+        TextDelta(" 2"),
+        TextDelta(" 3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["count", "count -1", "count 3 please", "Count 3", f"count {MAX_COUNT + 1}"]
+)
+def test_what_only_looks_like_count_is_an_ordinary_turn(text: str) -> None:
+    assert any(isinstance(delta, ToolCall) for delta in played(user(text)))
+
+
+def test_fail_fails_for_good() -> None:
+    with pytest.raises(ProviderError) as failure:
+        played(user("fail"))
+    assert not failure.value.retryable
+
+
+def test_the_first_step_reasons_speaks_and_calls_the_clock() -> None:
+    deltas = played(user("what time is it?"))
+    kinds = [type(delta) for delta in deltas]
+    assert kinds.index(ReasoningDelta) < kinds.index(TextDelta) < kinds.index(ToolCall)
+    typed = "".join(d.args_delta for d in deltas if isinstance(d, ToolInputDelta))
+    (made,) = (d for d in deltas if isinstance(d, ToolCall))
+    assert typed == '{"timezone": "UTC"}'
+    assert made.args == {"timezone": "UTC"}
+    assert made.tool_name == "clock"
+    assert deltas[-1] == Finish("tool_calls")
+
+
+def test_the_second_step_tells_the_result_and_ends() -> None:
+    told = result(result={"now": "2026-03-01T12:00:00+00:00", "timezone": "UTC"})
+    deltas = played(user("what time is it?"), assistant(call()), tool(told))
+    assert text_of(deltas) == (
+        "It is 2026-03-01T12:00:00+00:00. You wrote: what time is it?"
+    )
+    assert deltas[-1] == Finish("stop")
+
+
+def test_a_failed_clock_is_told_too() -> None:
+    deltas = played(user("hi"), assistant(call()), tool(result(is_error=True)))
+    assert text_of(deltas) == "The clock does not answer. You wrote: hi"
+
+
+def test_without_a_clock_the_turn_has_one_step() -> None:
+    deltas = played(user("hi"), tools=False)
+    assert text_of(deltas) == "You wrote: hi"
+    assert deltas[-1] == Finish("stop")
+
+
+def test_the_last_user_message_decides() -> None:
+    deltas = played(user("count 3"), assistant("1 2 3"), user("count 2"))
+    assert text_of(deltas) == "1 2"
+
+
+def test_call_ids_differ_between_turns() -> None:
+    first = played(user("a"))
+    second = played(user("a"), assistant(call()), tool(), assistant("x"), user("b"))
+    ids = [d.tool_call_id for d in [*first, *second] if isinstance(d, ToolCall)]
+    assert len(set(ids)) == 2
+
+
+def test_the_same_history_plays_the_same() -> None:
+    assert played(user("hello")) == played(user("hello"))
+
+
+def test_usage_counts_the_deltas() -> None:
+    (report,) = (d for d in played(user("count 9")) if isinstance(d, UsageReport))
+    assert report.usage.output_tokens == 9
+
+
+async def _times(provider: Scripted, request: ModelRequest, held_s: float) -> list[Any]:
+    loop, times = asyncio.get_running_loop(), []
+    async for delta in provider.stream(request):
+        times.append((round(loop.time(), 6), delta))
+        await asyncio.sleep(held_s)
+    return times
+
+
+def test_deltas_come_at_the_rate() -> None:
+    times = in_fake_time(_times(Scripted(rate=50), asked(user("count 100")), 0.0))
+    assert [at for at, _ in times[:4]] == [0.0, 0.02, 0.04, 0.06]
+    assert times[99][0] == pytest.approx(99 * 0.02)
+
+
+def test_a_slow_reader_causes_no_drift() -> None:
+    times = in_fake_time(_times(Scripted(rate=50), asked(user("count 100")), 0.015))
+    assert times[99][0] == pytest.approx(99 * 0.02)
+
+
+def test_a_reader_that_is_late_gets_what_is_due_at_once() -> None:
+    times = in_fake_time(_times(Scripted(rate=50), asked(user("count 10")), 0.05))
+    assert [at for at, _ in times[:3]] == [0.0, 0.05, 0.1]
