@@ -1,0 +1,1 @@
+"""The HTTP rim on a real server and a real Postgres."""
