@@ -21,3 +21,5 @@ CREATE OR REPLACE AGGREGATE es.chain(head bytea, payload_hash bytea) (
 );
 COMMENT ON AGGREGATE es.chain(bytea, bytea) IS
   'Digest of the last row, from the digest before the first row and the hashes.';
+GRANT EXECUTE ON FUNCTION es.chain_next(bytea, bytea, bytea), es.chain(bytea, bytea)
+  TO parley_service, parley_dba;

@@ -15,3 +15,6 @@ COMMENT ON FUNCTION es.payload_hash(
   text, uuid, int, int, text, smallint, bigint, jsonb, jsonb
 ) IS
   'sha256 of the JSON array of an event; recorded_at counts in microseconds.';
+GRANT EXECUTE ON FUNCTION es.payload_hash(
+  text, uuid, int, int, text, smallint, bigint, jsonb, jsonb
+) TO parley_service, parley_dba;

@@ -1,5 +1,6 @@
--- The owner of every object; the role that migrations and definer functions run as.
--- Also takes back what PostgreSQL gives to everybody by default.
+-- First of the roles: takes back what was granted before, to PUBLIC and to every role.
+-- The files after this one, and those of functions and views, grant it anew; all in one
+-- transaction, so what a file no longer grants is gone, and nobody sees a gap.
 ALTER DEFAULT PRIVILEGES FOR ROLE parley_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA es, ops FROM PUBLIC,
   parley_service, parley_projector, parley_eraser, parley_retention, parley_dba;

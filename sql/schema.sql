@@ -1,0 +1,1807 @@
+-- The finished schema, as pg_dump shows it. Made by scripts/dump-schema: read it,
+-- review its diff, never run it; `parley migrate` makes it from the other files.
+
+-- Name: es; Type: SCHEMA; Schema: -
+
+CREATE SCHEMA es;
+
+-- Name: SCHEMA es; Type: COMMENT; Schema: -
+
+COMMENT ON SCHEMA es IS 'The event log: the only truth. Written by es.append alone.';
+
+-- Name: ops; Type: SCHEMA; Schema: -
+
+CREATE SCHEMA ops;
+
+-- Name: SCHEMA ops; Type: COMMENT; Schema: -
+
+COMMENT ON SCHEMA ops IS 'Operations: migrations, leases, checkpoints, parked streams, and views for DBAs.';
+
+-- Name: platform; Type: SCHEMA; Schema: -
+
+CREATE SCHEMA platform;
+
+-- Name: SCHEMA platform; Type: COMMENT; Schema: -
+
+COMMENT ON SCHEMA platform IS 'Plain tables: users, tokens, organizations, memberships.';
+
+-- Name: read; Type: SCHEMA; Schema: -
+
+CREATE SCHEMA read;
+
+-- Name: SCHEMA read; Type: COMMENT; Schema: -
+
+COMMENT ON SCHEMA read IS 'Read models: made by projections from the log, disposable, rebuilt from position 1.';
+
+-- Name: append(integer[], text[], uuid[], integer[], bytea[], text[], bytea[], integer[], text[], smallint[], jsonb[], jsonb[]); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) RETURNS TABLE(request integer, outcome text, category text, stream_id uuid, first_version integer, last_version integer, last_position bigint, digest bytea)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  v_problem text;
+  v_last bigint;
+  v_at timestamptz;
+  v_micros bigint;
+  -- One element per stream, as in the arguments: rank of the outcome of its request,
+  -- version and digest of its head, versions of an earlier request with the same key.
+  v_ranks int[];
+  v_heads int[];
+  v_digests bytea[];
+  v_firsts int[];
+  v_lasts int[];
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE 'es.append needs READ COMMITTED: an older snapshot hides the last position'
+      USING ERRCODE = 'ES500', HINT = 'call it in autocommit, or BEGIN as it is',
+        DETAIL = json_build_object('expected', 'read committed',
+          'actual', current_setting('transaction_isolation'));
+  END IF;
+  v_problem := es.append_problem(
+    requests, categories, stream_ids, expected, expected_digests, keys,
+    request_hashes, event_streams, types, schema_versions, datas, metadatas);
+  IF v_problem IS NOT NULL THEN
+    RAISE 'malformed batch: %', v_problem USING ERRCODE = 'ES422',
+      DETAIL = json_build_object('problem', v_problem,
+        'streams', cardinality(stream_ids), 'events', cardinality(event_streams)),
+      HINT = 'one element per (request, stream), one per event, each stream once';
+  END IF;
+  PERFORM FROM es.head FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE 'es.head is empty: nothing orders the log' USING ERRCODE = 'ES500',
+      HINT = 'INSERT INTO es.head DEFAULT VALUES, as the owner';
+  END IF;
+  -- A statement of its own: its snapshot is younger than the lock.
+  SELECT
+    (SELECT e.position FROM es.events AS e ORDER BY e.position DESC LIMIT 1),
+    (SELECT e.recorded_at FROM es.events AS e ORDER BY e.position DESC LIMIT 1),
+    array_agg(s.rank), array_agg(s.version), array_agg(s.digest),
+    array_agg(s.first), array_agg(s.last)
+  INTO v_last, v_at, v_ranks, v_heads, v_digests, v_firsts, v_lasts
+  FROM (
+    SELECT coalesce(h.version, 0) AS version,
+      coalesce(h.digest, '') AS digest, k.version AS first, k.append_last AS last,
+      max(CASE
+        WHEN h.type = 'stream_purged' THEN 4
+        WHEN k.request_hash <> u.hash THEN 3
+        WHEN k.version IS NOT NULL THEN 2
+        WHEN u.expected >= 0 AND (u.expected <> coalesce(h.version, 0)
+          OR u.digest <> coalesce(h.digest, '')) THEN 1
+        ELSE 0
+      END) OVER (PARTITION BY u.request) AS rank
+    FROM unnest(requests, categories, stream_ids, expected, expected_digests, keys,
+        request_hashes) WITH ORDINALITY
+      AS u (request, category, stream_id, expected, digest, key, hash, place)
+    LEFT JOIN LATERAL (
+      SELECT e.version, e.digest, e.type FROM es.events AS e
+      WHERE e.stream_id = u.stream_id AND e.category = u.category
+      ORDER BY e.version DESC LIMIT 1
+    ) AS h ON true
+    LEFT JOIN LATERAL (
+      SELECT e.version, e.append_last, e.request_hash FROM es.events AS e
+      WHERE e.stream_id = u.stream_id AND e.idempotency_key = u.key LIMIT 1
+    ) AS k ON true
+    ORDER BY u.place
+  ) AS s;
+  v_last := coalesce(v_last, 0);
+  v_at := greatest(clock_timestamp(), v_at);
+  v_micros := extract(epoch FROM v_at) * 1000000;
+  RETURN QUERY
+  WITH hashed AS (
+    SELECT x.*, v_last + row_number() OVER (ORDER BY x.stream, x.place
+        ROWS UNBOUNDED PRECEDING) AS position,
+      es.payload_hash(
+        x.category, x.stream_id, x.version, x.append_last, x.type, x.schema_version,
+        v_micros, x.data, x.metadata) AS payload_hash
+    FROM (
+      SELECT ev.*, categories[ev.stream] AS category,
+        stream_ids[ev.stream] AS stream_id,
+        v_heads[ev.stream] + (row_number() OVER (PARTITION BY ev.stream
+          ORDER BY ev.place ROWS UNBOUNDED PRECEDING))::int AS version,
+        v_heads[ev.stream] + (count(*) OVER (PARTITION BY ev.stream))::int
+          AS append_last
+      FROM unnest(event_streams, types, schema_versions, datas, metadatas)
+        WITH ORDINALITY AS ev (stream, type, schema_version, data, metadata, place)
+      WHERE v_ranks[ev.stream] = 0
+    ) AS x
+  ), chained AS MATERIALIZED (
+    SELECT h.*, es.chain(v_digests[h.stream], h.payload_hash) OVER (
+      PARTITION BY h.stream ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
+      h.version = v_heads[h.stream] + 1 AS opens
+    FROM hashed AS h
+  ), inserted AS (
+    INSERT INTO es.events (
+      position, recorded_at, stream_id, version, append_last, schema_version,
+      category, type, data, metadata, idempotency_key, request_hash, payload_hash,
+      digest)
+    SELECT c.position, v_at, c.stream_id, c.version, c.append_last, c.schema_version,
+      c.category, c.type, c.data, c.metadata, CASE WHEN c.opens THEN keys[c.stream] END,
+      CASE WHEN c.opens THEN request_hashes[c.stream] END, c.payload_hash, c.digest
+    FROM chained AS c
+  )
+  SELECT requests[a.stream], (ARRAY[
+      'appended', 'conflict', 'duplicate', 'key_reused', 'purged'])[a.rank + 1],
+    categories[a.stream], stream_ids[a.stream], a.first_version, a.last_version,
+    a.position, a.digest
+  FROM (
+    SELECT c.stream, 0 AS rank, v_heads[c.stream] + 1 AS first_version,
+      c.version AS last_version, c.position, c.digest
+    FROM chained AS c WHERE c.version = c.append_last
+    UNION ALL
+    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position, f.digest
+    FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
+    CROSS JOIN LATERAL (
+      SELECT CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,
+        CASE n.rank WHEN 2 THEN v_lasts[n.stream] ELSE v_heads[n.stream] END
+    ) AS l (first_version, last_version)
+    LEFT JOIN LATERAL (
+      SELECT e.position, e.digest FROM es.events AS e
+      WHERE e.stream_id = stream_ids[n.stream] AND e.version = l.last_version
+      LIMIT 1
+    ) AS f ON true
+    WHERE n.rank > 0
+  ) AS a
+  ORDER BY a.stream;
+END
+$$;
+
+-- Name: FUNCTION append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) IS 'Appends a batch of requests under the head lock; one row per (request, stream): appended, duplicate, conflict, key_reused or purged.';
+
+-- Name: append_problem(integer[], text[], uuid[], integer[], bytea[], text[], bytea[], integer[], text[], smallint[], jsonb[], jsonb[]); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.append_problem(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+  v_streams int := cardinality(stream_ids);
+  v_events int := cardinality(event_streams);
+  v_found int;
+BEGIN
+  IF v_streams IS NULL OR v_streams = 0 OR v_events IS NULL OR v_events = 0 THEN
+    RETURN 'it is empty';
+  END IF;
+  -- Without sub-queries plpgsql evaluates these without a plan.
+  IF (cardinality(requests) = v_streams AND cardinality(categories) = v_streams
+    AND cardinality(expected) = v_streams AND cardinality(keys) = v_streams
+    AND cardinality(expected_digests) = v_streams
+    AND cardinality(request_hashes) = v_streams) IS NOT TRUE THEN
+    RETURN 'the arrays of streams differ in length';
+  END IF;
+  IF (cardinality(types) = v_events AND cardinality(schema_versions) = v_events
+    AND cardinality(datas) = v_events AND cardinality(metadatas) = v_events)
+    IS NOT TRUE THEN
+    RETURN 'the arrays of events differ in length';
+  END IF;
+  IF coalesce(array_position(requests, NULL), array_position(stream_ids, NULL),
+    array_position(expected, NULL), array_position(keys, NULL),
+    array_position(request_hashes, NULL)) IS NOT NULL THEN
+    RETURN 'a request, stream, expected version, key or request hash is null';
+  END IF;
+  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams)) IS NOT TRUE THEN
+    RETURN 'an event has no stream';
+  END IF;
+  IF v_streams = 1 THEN
+    RETURN NULL;
+  END IF;
+  SELECT count(*) INTO v_found
+  FROM (SELECT FROM unnest(event_streams) AS u (s) GROUP BY u.s) AS g;
+  IF v_found < v_streams THEN
+    RETURN 'a stream has no events';
+  END IF;
+  SELECT count(*) INTO v_found
+  FROM (SELECT FROM unnest(stream_ids) AS u (s) GROUP BY u.s) AS g;
+  IF v_found < v_streams THEN
+    RETURN 'a stream occurs twice';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION append_problem(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.append_problem(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) IS 'Says what is malformed about a batch of appends; null when nothing is.';
+
+-- Name: chain_next(bytea, bytea, bytea); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+  RETURN pg_catalog.sha256(
+    coalesce(state, head) OPERATOR(pg_catalog.||) payload_hash);
+END
+$$;
+
+-- Name: FUNCTION chain_next(state bytea, head bytea, payload_hash bytea); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) IS 'One link of the chain: sha256(digest before || payload_hash).';
+
+-- Name: find_request(text, uuid, text); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.find_request(stream_category text, stream uuid, request_key text) RETURNS TABLE(request_hash bytea, first_version integer, last_version integer)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT e.request_hash, e.version, e.append_last
+  FROM es.events AS e
+  WHERE e.stream_id = stream AND e.idempotency_key = request_key
+    AND e.category = stream_category;
+END
+$$;
+
+-- Name: FUNCTION find_request(stream_category text, stream uuid, request_key text); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.find_request(stream_category text, stream uuid, request_key text) IS 'Request hash and versions of the earlier request with this key, if any.';
+
+-- Name: payload_hash(text, uuid, integer, integer, text, smallint, bigint, jsonb, jsonb); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
+    category, stream_id, version, append_last, type, schema_version, recorded_at_us,
+    data, metadata)::text, 'UTF8'))
+$$;
+
+-- Name: FUNCTION payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) IS 'sha256 of the JSON array of an event; recorded_at counts in microseconds.';
+
+-- Name: read_log(bigint, integer, uuid[]); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.read_log(after_position bigint, max_events integer, with_data_of uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE("position" bigint, category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, data jsonb, metadata jsonb, recorded_at timestamp with time zone, digest bytea)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT e.position, e.category, e.stream_id, e.version, e.append_last, e.type,
+    e.schema_version,
+    CASE WHEN f.followed THEN e.data END, CASE WHEN f.followed THEN e.metadata END,
+    e.recorded_at, e.digest
+  FROM es.events AS e
+  CROSS JOIN LATERAL (
+    SELECT coalesce(e.stream_id = ANY (with_data_of), with_data_of IS NULL)
+  ) AS f (followed)
+  WHERE e.position > after_position
+    AND e.position <= coalesce((
+      -- An append has adjacent positions, so its border is a known distance away.
+      SELECT b.position + b.append_last - b.version FROM es.events AS b
+      WHERE b.position = after_position + greatest(max_events, 1)
+    ), 9223372036854775807)
+  ORDER BY e.position;
+END
+$$;
+
+-- Name: FUNCTION read_log(after_position bigint, max_events integer, with_data_of uuid[]); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.read_log(after_position bigint, max_events integer, with_data_of uuid[]) IS 'Events of the log after a position, at least max_events of them while there are, up to an append border.';
+
+-- Name: read_stream(text, uuid, integer, integer); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) RETURNS TABLE("position" bigint, category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, data jsonb, metadata jsonb, recorded_at timestamp with time zone, digest bytea)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT e.position, e.category, e.stream_id, e.version, e.append_last, e.type,
+    e.schema_version, e.data, e.metadata, e.recorded_at, e.digest
+  FROM es.events AS e
+  WHERE e.stream_id = stream AND e.category = stream_category
+    AND e.version > after_version
+    AND e.version <= coalesce((
+      SELECT b.append_last FROM es.events AS b
+      WHERE b.stream_id = stream
+        AND b.version = after_version::bigint + greatest(max_events, 1)
+    ), 2147483647)
+  ORDER BY e.version;
+END
+$$;
+
+-- Name: FUNCTION read_stream(stream_category text, stream uuid, after_version integer, max_events integer); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) IS 'Events of a stream after a version, at least max_events of them while there are, up to an append border.';
+
+-- Name: tg_events__forbid_change(); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.tg_events__forbid_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' AND current_user = 'parley_eraser' THEN
+    RETURN NULL;
+  END IF;
+  RAISE 'es.events is append-only: % is refused for everybody', TG_OP
+    USING ERRCODE = 'ES403',
+      DETAIL = json_build_object('operation', TG_OP, 'role', current_user),
+      HINT = 'append a new event; erasing goes through es.purge_stream';
+END
+$$;
+
+-- Name: FUNCTION tg_events__forbid_change(); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.tg_events__forbid_change() IS 'Refuses what would change history; lets the eraser scrub rows in place.';
+
+-- Name: tg_events__ring(); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.tg_events__ring() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  v_payload jsonb;
+  v_text text;
+BEGIN
+  SELECT jsonb_build_object('first', min(s.p1), 'last', max(s.p2), 'streams',
+    jsonb_agg(jsonb_build_array(s.category, s.stream_id, s.v1, s.v2)))
+  INTO v_payload
+  FROM (
+    SELECT n.category, n.stream_id, min(n.version) AS v1, max(n.version) AS v2,
+      min(n.position) AS p1, max(n.position) AS p2
+    FROM new_rows AS n GROUP BY n.category, n.stream_id
+  ) AS s;
+  v_text := v_payload;
+  -- NOTIFY refuses 8,000 bytes; a reader without streams reads the log all the same.
+  IF octet_length(v_text) > 7900 THEN
+    v_text := v_payload || '{"streams": null}';
+  END IF;
+  -- A request that conflicts inserts nothing, yet the trigger runs.
+  IF v_payload -> 'first' <> 'null' THEN
+    PERFORM pg_notify('parley_log', v_text);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_events__ring(); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.tg_events__ring() IS 'NOTIFY parley_log with the positions and streams of one append.';
+
+-- Name: tg_live_parts__ring(); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.tg_live_parts__ring() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  v_text text;
+BEGIN
+  SELECT json_build_object('chats', json_agg(DISTINCT n.chat_id::text))
+  INTO v_text FROM new_rows AS n HAVING count(*) > 0;
+  -- NOTIFY refuses 8,000 bytes: that is some 200 chats.
+  IF octet_length(v_text) > 7900 THEN
+    v_text := '{"chats":null}';
+  END IF;
+  -- Nothing inserted, nothing to tell.
+  IF v_text IS NOT NULL THEN
+    PERFORM pg_notify('parley_live', v_text);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_live_parts__ring(); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.tg_live_parts__ring() IS 'NOTIFY parley_live with the chats that have new parts.';
+
+-- Name: verify(text, uuid); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.verify(stream_category text, stream uuid) RETURNS TABLE("position" bigint, version integer, problem text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH events AS (
+    SELECT e.*,
+      es.chain('', e.payload_hash) OVER (ORDER BY e.version
+        ROWS UNBOUNDED PRECEDING) AS chained,
+      row_number() OVER in_order AS expected_version,
+      lag(e.position) OVER in_order AS position_before,
+      lag(e.recorded_at) OVER in_order AS recorded_before,
+      lag(e.append_last) OVER in_order AS last_before,
+      lead(e.version) OVER in_order AS version_after
+    FROM es.events AS e
+    WHERE e.stream_id = stream
+    WINDOW in_order AS (ORDER BY e.version)
+  )
+  SELECT v.position, v.version, p.problem
+  FROM events AS v
+  CROSS JOIN LATERAL (VALUES
+    (v.category <> stream_category, 'the stream has another category'),
+    (v.version <> v.expected_version, 'versions have a hole before this one'),
+    (v.digest <> v.chained, 'the digest does not follow from the chain'),
+    (v.type <> 'erased' AND v.payload_hash <> es.payload_hash(
+      v.category, v.stream_id, v.version, v.append_last, v.type, v.schema_version,
+      (extract(epoch FROM v.recorded_at) * 1000000)::bigint, v.data, v.metadata),
+      'the event differs from its payload hash'),
+    (v.position <= v.position_before, 'the position goes back'),
+    (v.recorded_at < v.recorded_before, 'the time goes back'),
+    (v.last_before >= v.version AND v.append_last <> v.last_before,
+      'the append border moves inside an append'),
+    (v.last_before >= v.version AND v.position <> v.position_before + 1,
+      'an append is not adjacent'),
+    (v.version_after IS NULL AND v.version <> v.append_last,
+      'the stream ends inside an append')
+  ) AS p (wrong, problem)
+  WHERE p.wrong
+  ORDER BY v.version;
+END
+$$;
+
+-- Name: FUNCTION verify(stream_category text, stream uuid); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.verify(stream_category text, stream uuid) IS 'Problems of one stream: holes, digests, order, append borders; no row: intact.';
+
+-- Name: verify_positions(bigint, bigint); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.verify_positions(first_position bigint, last_position bigint) RETURNS TABLE("position" bigint, category text, stream_id uuid, version integer, problem text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH events AS (
+    SELECT e.*,
+      coalesce(lag(e.position) OVER in_order, greatest(first_position, 1) - 1)
+        AS position_before,
+      lag(e.recorded_at) OVER in_order AS recorded_before,
+      lead(e.position) OVER in_order AS position_after,
+      lead(e.stream_id) OVER in_order AS stream_after,
+      lead(e.append_last) OVER in_order AS last_after
+    FROM es.events AS e
+    WHERE e.position BETWEEN first_position AND last_position
+    WINDOW in_order AS (ORDER BY e.position)
+  )
+  SELECT v.position, v.category, v.stream_id, v.version, p.problem
+  FROM events AS v
+  LEFT JOIN LATERAL (
+    SELECT b.digest FROM es.events AS b
+    WHERE b.stream_id = v.stream_id AND b.version = v.version - 1 LIMIT 1
+  ) AS before ON true
+  CROSS JOIN LATERAL (VALUES
+    (v.position <> v.position_before + 1, 'positions have a hole before this one'),
+    (v.version > 1 AND before.digest IS NULL, 'the version before is missing'),
+    (v.digest <> sha256(coalesce(before.digest, '') || v.payload_hash),
+      'the digest does not follow from the chain'),
+    (v.type <> 'erased' AND v.payload_hash <> es.payload_hash(
+      v.category, v.stream_id, v.version, v.append_last, v.type, v.schema_version,
+      (extract(epoch FROM v.recorded_at) * 1000000)::bigint, v.data, v.metadata),
+      'the event differs from its payload hash'),
+    (v.recorded_at < v.recorded_before, 'the time goes back'),
+    (v.version < v.append_last AND v.position_after IS NOT NULL
+      AND (v.stream_after, v.last_after) IS DISTINCT FROM
+        (v.stream_id, v.append_last), 'an append is not adjacent'),
+    (v.version < v.append_last AND v.position_after IS NULL
+      AND v.position < last_position, 'the log ends inside an append')
+  ) AS p (wrong, problem)
+  WHERE p.wrong
+  ORDER BY v.position;
+END
+$$;
+
+-- Name: FUNCTION verify_positions(first_position bigint, last_position bigint); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) IS 'Problems in a range of positions: holes, digests, order, borders; no row: intact.';
+
+-- Name: chain(bytea, bytea); Type: AGGREGATE; Schema: es
+
+CREATE AGGREGATE es.chain(head bytea, payload_hash bytea) (
+    SFUNC = es.chain_next,
+    STYPE = bytea,
+    PARALLEL = safe
+);
+
+-- Name: AGGREGATE chain(head bytea, payload_hash bytea); Type: COMMENT; Schema: es
+
+COMMENT ON AGGREGATE es.chain(head bytea, payload_hash bytea) IS 'Digest of the last row, from the digest before the first row and the hashes.';
+
+-- Name: events; Type: TABLE; Schema: es
+
+CREATE TABLE es.events (
+    "position" bigint NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    stream_id uuid NOT NULL,
+    version integer NOT NULL,
+    append_last integer NOT NULL,
+    schema_version smallint NOT NULL,
+    category text NOT NULL,
+    type text NOT NULL,
+    data jsonb NOT NULL,
+    metadata jsonb NOT NULL,
+    idempotency_key text,
+    request_hash bytea,
+    payload_hash bytea NOT NULL,
+    digest bytea NOT NULL,
+    CONSTRAINT events__data__check CHECK ((jsonb_typeof(data) = 'object'::text)),
+    CONSTRAINT events__digest__check CHECK (((octet_length(payload_hash) = 32) AND (octet_length(digest) = 32))),
+    CONSTRAINT events__idempotency_key__check CHECK (((char_length(idempotency_key) >= 1) AND (char_length(idempotency_key) <= 256))),
+    CONSTRAINT events__metadata__check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+    CONSTRAINT events__position__check CHECK (("position" > 0)),
+    CONSTRAINT events__schema_version__check CHECK ((schema_version > 0)),
+    CONSTRAINT events__version__check CHECK (((version > 0) AND (append_last >= version)))
+)
+WITH (autovacuum_vacuum_insert_threshold='100000', autovacuum_vacuum_insert_scale_factor='0.01');
+
+-- Name: TABLE events; Type: COMMENT; Schema: es
+
+COMMENT ON TABLE es.events IS 'Every event, append-only: rows are never removed; only the eraser may scrub one.';
+
+-- Name: COLUMN events."position"; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events."position" IS 'Place in the whole log: 1..n, gapless, in commit order.';
+
+-- Name: COLUMN events.recorded_at; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.recorded_at IS 'One clock reading per append; never goes back along positions.';
+
+-- Name: COLUMN events.stream_id; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.stream_id IS 'The entity, e.g. the chat.';
+
+-- Name: COLUMN events.version; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.version IS 'Place in its stream: 1..n without holes.';
+
+-- Name: COLUMN events.append_last; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.append_last IS 'Append border: last version of the append that this event came in.';
+
+-- Name: COLUMN events.schema_version; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.schema_version IS 'Which shape data has.';
+
+-- Name: COLUMN events.category; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.category IS 'Kind of entity; one stream id belongs to one category.';
+
+-- Name: COLUMN events.type; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.type IS 'What happened, past tense: message_appended.';
+
+-- Name: COLUMN events.data; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.data IS 'The fact itself, a JSON object.';
+
+-- Name: COLUMN events.metadata; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.metadata IS 'JSON object: id (random), actor, correlation_id, causation_id.';
+
+-- Name: COLUMN events.idempotency_key; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.idempotency_key IS 'Key of the request, on its first event in each stream; <caller>:<key>.';
+
+-- Name: COLUMN events.request_hash; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.request_hash IS 'sha256 of the request, beside its key: the same key with another hash is refused.';
+
+-- Name: COLUMN events.payload_hash; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.payload_hash IS 'sha256 of the envelope, data and metadata as written; stays when they are erased.';
+
+-- Name: COLUMN events.digest; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.events.digest IS 'sha256(digest of version - 1 || payload_hash): the identity of the event.';
+
+-- Name: head; Type: TABLE; Schema: es
+
+CREATE TABLE es.head (
+    only_row boolean DEFAULT true NOT NULL,
+    CONSTRAINT head__only_row__check CHECK (only_row)
+);
+
+-- Name: TABLE head; Type: COMMENT; Schema: es
+
+COMMENT ON TABLE es.head IS 'One row, only ever locked (FOR UPDATE), never updated: who holds it may append.';
+
+-- Name: COLUMN head.only_row; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.head.only_row IS 'Always true: there is one head.';
+
+-- Name: live_parts; Type: TABLE; Schema: es
+
+CREATE UNLOGGED TABLE es.live_parts (
+    chat_id uuid NOT NULL,
+    epoch integer NOT NULL,
+    attempt integer NOT NULL,
+    seq integer NOT NULL,
+    data jsonb NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+-- Name: TABLE live_parts; Type: COMMENT; Schema: es
+
+COMMENT ON TABLE es.live_parts IS 'What models are saying right now. Not events: emptied by a crash, and seconds old.';
+
+-- Name: COLUMN live_parts.chat_id; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.live_parts.chat_id IS 'The chat that is being answered.';
+
+-- Name: COLUMN live_parts.epoch; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.live_parts.epoch IS 'Version of the event that the answer builds on; with attempt it names the episode.';
+
+-- Name: COLUMN live_parts.attempt; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.live_parts.attempt IS 'Which try within the epoch, from 1.';
+
+-- Name: COLUMN live_parts.seq; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.live_parts.seq IS 'Place in the episode, contiguous from 1.';
+
+-- Name: COLUMN live_parts.data; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.live_parts.data IS '{"role", "part"}: a delta, or a whole part.';
+
+-- Name: COLUMN live_parts.at; Type: COMMENT; Schema: es
+
+COMMENT ON COLUMN es.live_parts.at IS 'When it was written; the janitor reads it.';
+
+-- Name: applied_migrations; Type: VIEW; Schema: ops
+
+CREATE VIEW ops.applied_migrations AS
+ SELECT migration_id AS migration,
+    (applied_at_utc AT TIME ZONE 'UTC'::text) AS applied_at
+   FROM ops._yoyo_migration m;
+
+-- Name: VIEW applied_migrations; Type: COMMENT; Schema: ops
+
+COMMENT ON VIEW ops.applied_migrations IS 'Numbered migrations and when they ran.';
+
+-- Name: checkpoints; Type: TABLE; Schema: ops
+
+CREATE TABLE ops.checkpoints (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    "position" bigint DEFAULT 0 NOT NULL,
+    digest bytea DEFAULT '\x'::bytea NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    error text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT checkpoints__position__check CHECK (("position" >= 0)),
+    CONSTRAINT checkpoints__state__check CHECK ((state = ANY (ARRAY['running'::text, 'stopped'::text])))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+
+-- Name: TABLE checkpoints; Type: COMMENT; Schema: ops
+
+COMMENT ON TABLE ops.checkpoints IS 'How far each version of a read model is; moved in the transaction of its effects.';
+
+-- Name: COLUMN checkpoints.projection; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.projection IS 'The read model.';
+
+-- Name: COLUMN checkpoints.version; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.version IS 'Its version.';
+
+-- Name: COLUMN checkpoints."position"; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints."position" IS 'Last position handled; 0 before the first.';
+
+-- Name: COLUMN checkpoints.digest; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.digest IS 'Digest of the event there; another one in the log means another history.';
+
+-- Name: COLUMN checkpoints.state; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.state IS 'running, or stopped until a person acts.';
+
+-- Name: COLUMN checkpoints.error; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.error IS 'Why it stopped.';
+
+-- Name: COLUMN checkpoints.updated_at; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.updated_at IS 'When it moved last.';
+
+-- Name: leases; Type: TABLE; Schema: ops
+
+CREATE UNLOGGED TABLE ops.leases (
+    chat_id uuid NOT NULL,
+    worker text NOT NULL,
+    term bigint NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT leases__term__check CHECK ((term > 0))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+
+-- Name: TABLE leases; Type: COMMENT; Schema: ops
+
+COMMENT ON TABLE ops.leases IS 'Which worker runs which chat. Emptied by a crash; the log fences with the term.';
+
+-- Name: COLUMN leases.chat_id; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.leases.chat_id IS 'The chat.';
+
+-- Name: COLUMN leases.worker; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.leases.worker IS 'Name of the worker process that runs it.';
+
+-- Name: COLUMN leases.term; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.leases.term IS 'Grows with every holder; run_acquired in the log carries it.';
+
+-- Name: COLUMN leases.heartbeat_at; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.leases.heartbeat_at IS 'Last sign of life; older than the lease time: the chat is free.';
+
+-- Name: lease_overview; Type: VIEW; Schema: ops
+
+CREATE VIEW ops.lease_overview AS
+ SELECT worker,
+    chat_id,
+    term,
+    heartbeat_at,
+    (clock_timestamp() - heartbeat_at) AS silent_for
+   FROM ops.leases l;
+
+-- Name: VIEW lease_overview; Type: COMMENT; Schema: ops
+
+COMMENT ON VIEW ops.lease_overview IS 'Leases by worker; silent for longer than the lease time (30 s): free for others.';
+
+-- Name: log_overview; Type: VIEW; Schema: ops
+
+CREATE VIEW ops.log_overview AS
+ SELECT COALESCE(h."position", (0)::bigint) AS head,
+    h.recorded_at AS last_recorded_at,
+    (clock_timestamp() - h.recorded_at) AS last_age,
+    pg_relation_size('es.events'::regclass) AS table_bytes,
+    pg_indexes_size('es.events'::regclass) AS index_bytes,
+    pg_total_relation_size('es.live_parts'::regclass) AS live_parts_bytes,
+    pg_notification_queue_usage() AS notification_queue_usage
+   FROM (( SELECT) one
+     LEFT JOIN LATERAL ( SELECT e."position",
+            e.recorded_at
+           FROM es.events e
+          ORDER BY e."position" DESC
+         LIMIT 1) h ON (true));
+
+-- Name: VIEW log_overview; Type: COMMENT; Schema: ops
+
+COMMENT ON VIEW ops.log_overview IS 'Head of the log, its age and sizes, and how full the notification queue is.';
+
+-- Name: parked_streams; Type: TABLE; Schema: ops
+
+CREATE TABLE ops.parked_streams (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    category text NOT NULL,
+    stream_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    event_version integer NOT NULL,
+    event_type text NOT NULL,
+    error text NOT NULL,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE parked_streams; Type: COMMENT; Schema: ops
+
+COMMENT ON TABLE ops.parked_streams IS 'Streams that a projection could not apply; it goes on with all others.';
+
+-- Name: COLUMN parked_streams.projection; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.projection IS 'The read model.';
+
+-- Name: COLUMN parked_streams.version; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.version IS 'Its version.';
+
+-- Name: COLUMN parked_streams.category; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.category IS 'Category of the parked stream.';
+
+-- Name: COLUMN parked_streams.stream_id; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.stream_id IS 'The parked stream.';
+
+-- Name: COLUMN parked_streams."position"; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams."position" IS 'Position of the poisoned event.';
+
+-- Name: COLUMN parked_streams.event_version; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.event_version IS 'Its version in the stream.';
+
+-- Name: COLUMN parked_streams.event_type; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.event_type IS 'Its type.';
+
+-- Name: COLUMN parked_streams.error; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.error IS 'What went wrong; no user text.';
+
+-- Name: COLUMN parked_streams.parked_at; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.parked_at IS 'Since when it is parked.';
+
+-- Name: projections; Type: TABLE; Schema: ops
+
+CREATE TABLE ops.projections (
+    name text NOT NULL,
+    active_version integer NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT projections__active_version__check CHECK ((active_version > 0))
+)
+WITH (fillfactor='50');
+
+-- Name: TABLE projections; Type: COMMENT; Schema: ops
+
+COMMENT ON TABLE ops.projections IS 'Which version of each read model readers see.';
+
+-- Name: COLUMN projections.name; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.projections.name IS 'The read model: chats, messages, queue, ...';
+
+-- Name: COLUMN projections.active_version; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.projections.active_version IS 'The version N whose table read.<name>__v<N> the view read.<name> selects from.';
+
+-- Name: COLUMN projections.updated_at; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.projections.updated_at IS 'When the view was flipped.';
+
+-- Name: projection_lag; Type: VIEW; Schema: ops
+
+CREATE VIEW ops.projection_lag AS
+ SELECT c.projection,
+    c.version,
+    (NOT (p.active_version IS DISTINCT FROM c.version)) AS active,
+    c.state,
+    c."position",
+    (h."position" - c."position") AS lag_events,
+    COALESCE((clock_timestamp() - n.recorded_at), '00:00:00'::interval) AS lag_age,
+    ( SELECT count(*) AS count
+           FROM ops.parked_streams s
+          WHERE ((s.projection = c.projection) AND (s.version = c.version))) AS parked_streams,
+    c.error,
+    c.updated_at
+   FROM (((ops.checkpoints c
+     CROSS JOIN ( SELECT COALESCE(max(e."position"), (0)::bigint) AS "position"
+           FROM es.events e) h)
+     LEFT JOIN ops.projections p ON ((p.name = c.projection)))
+     LEFT JOIN es.events n ON ((n."position" = (c."position" + 1))));
+
+-- Name: VIEW projection_lag; Type: COMMENT; Schema: ops
+
+COMMENT ON VIEW ops.projection_lag IS 'Per version of each read model: state, position, events and time behind the head.';
+
+-- Name: repeatables; Type: TABLE; Schema: ops
+
+CREATE TABLE ops.repeatables (
+    only_row boolean DEFAULT true NOT NULL,
+    checksum text NOT NULL,
+    release text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT repeatables__only_row__check CHECK (only_row)
+);
+
+-- Name: TABLE repeatables; Type: COMMENT; Schema: ops
+
+COMMENT ON TABLE ops.repeatables IS 'Which functions, triggers, views and grants are deployed; one row.';
+
+-- Name: COLUMN repeatables.only_row; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.repeatables.only_row IS 'Always true: there is one deployment.';
+
+-- Name: COLUMN repeatables.checksum; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.repeatables.checksum IS 'sha256 of all repeatable files.';
+
+-- Name: COLUMN repeatables.release; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.repeatables.release IS 'Release that applied them; an older one leaves them alone.';
+
+-- Name: COLUMN repeatables.applied_at; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.repeatables.applied_at IS 'When they were applied.';
+
+-- Name: memberships; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.memberships (
+    user_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE memberships; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.memberships IS 'Who belongs to which organization.';
+
+-- Name: COLUMN memberships.user_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.memberships.user_id IS 'The member.';
+
+-- Name: COLUMN memberships.organization_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.memberships.organization_id IS 'The organization.';
+
+-- Name: COLUMN memberships.role; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.memberships.role IS 'What the member may do there.';
+
+-- Name: COLUMN memberships.created_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.memberships.created_at IS 'When the member joined.';
+
+-- Name: organizations; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.organizations (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT organizations__name__check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200)))
+);
+
+-- Name: TABLE organizations; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.organizations IS 'Who chats belong to; one is the default.';
+
+-- Name: COLUMN organizations.id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.organizations.id IS 'The organization.';
+
+-- Name: COLUMN organizations.name; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.organizations.name IS 'Its unique name.';
+
+-- Name: COLUMN organizations.is_default; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.organizations.is_default IS 'New users become members of this one; exactly one row has true.';
+
+-- Name: COLUMN organizations.created_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.organizations.created_at IS 'When it was made.';
+
+-- Name: tokens; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.tokens (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT tokens__token_hash__check CHECK ((octet_length(token_hash) = 32))
+);
+
+-- Name: TABLE tokens; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.tokens IS 'Bearer tokens, as hashes only.';
+
+-- Name: COLUMN tokens.id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.id IS 'Names the token without giving it away.';
+
+-- Name: COLUMN tokens.user_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.user_id IS 'Whose token it is.';
+
+-- Name: COLUMN tokens.token_hash; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.token_hash IS 'sha256 of the token.';
+
+-- Name: COLUMN tokens.name; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.name IS 'What its owner calls it.';
+
+-- Name: COLUMN tokens.scopes; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.scopes IS 'What it may do.';
+
+-- Name: COLUMN tokens.created_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.created_at IS 'When it was made.';
+
+-- Name: COLUMN tokens.expires_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.expires_at IS 'From then on refused; null: never.';
+
+-- Name: COLUMN tokens.revoked_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.tokens.revoked_at IS 'Refused since then; null: valid.';
+
+-- Name: users; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.users (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT users__name__check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200)))
+);
+
+-- Name: TABLE users; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.users IS 'People and programs that may call the service.';
+
+-- Name: COLUMN users.id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.users.id IS 'The user; owner of chats, actor of events.';
+
+-- Name: COLUMN users.name; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.users.name IS 'What others see; not unique.';
+
+-- Name: COLUMN users.created_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.users.created_at IS 'When the user was made.';
+
+-- Name: chats__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.chats__v1 (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    title text NOT NULL,
+    status text NOT NULL,
+    archived boolean NOT NULL,
+    client_type text NOT NULL,
+    labels jsonb NOT NULL,
+    parent_chat_id uuid,
+    root_chat_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    last_error jsonb,
+    version integer NOT NULL
+);
+
+-- Name: TABLE chats__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.chats__v1 IS 'Chats, one row each. Grows with chats; a row changes with each event of its chat.';
+
+-- Name: COLUMN chats__v1.id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.id IS 'The chat: id of its stream.';
+
+-- Name: COLUMN chats__v1.organization_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.organization_id IS 'The organization that it belongs to.';
+
+-- Name: COLUMN chats__v1.owner_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.owner_id IS 'The user who created it.';
+
+-- Name: COLUMN chats__v1.title; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.title IS 'Its title.';
+
+-- Name: COLUMN chats__v1.status; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.status IS 'waiting, running, interrupting, requires_action or error.';
+
+-- Name: COLUMN chats__v1.archived; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.archived IS 'Whether it is put away.';
+
+-- Name: COLUMN chats__v1.client_type; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.client_type IS 'ui or api: what created it.';
+
+-- Name: COLUMN chats__v1.labels; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.labels IS 'Names and values that its owner gave it.';
+
+-- Name: COLUMN chats__v1.parent_chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.parent_chat_id IS 'The chat that spawned it, if any.';
+
+-- Name: COLUMN chats__v1.root_chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.root_chat_id IS 'The first chat of its family, if it was spawned.';
+
+-- Name: COLUMN chats__v1.created_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.created_at IS 'When it was created.';
+
+-- Name: COLUMN chats__v1.updated_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.updated_at IS 'Latest clock reading of its events; the order of the list.';
+
+-- Name: COLUMN chats__v1.last_error; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.last_error IS 'Why its last turn failed, while status is error.';
+
+-- Name: COLUMN chats__v1.version; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.version IS 'Version of the newest event that is in this row.';
+
+-- Name: chats; Type: VIEW; Schema: read
+
+CREATE VIEW read.chats WITH (security_invoker='true') AS
+ SELECT id,
+    organization_id,
+    owner_id,
+    title,
+    status,
+    archived,
+    client_type,
+    labels,
+    parent_chat_id,
+    root_chat_id,
+    created_at,
+    updated_at,
+    last_error,
+    version,
+    ( SELECT string_agg(format('%s is parked at version %s'::text, k.projection, k.event_version), '; '::text ORDER BY k.projection) AS string_agg
+           FROM (ops.parked_streams k
+             JOIN ops.projections a ON (((a.name = k.projection) AND (a.active_version = k.version))))
+          WHERE ((k.category = 'chat'::text) AND (k.stream_id = c.id))) AS projection_error
+   FROM read.chats__v1 c;
+
+-- Name: VIEW chats; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.chats IS 'Chats: the version of the read model that is in use.';
+
+-- Name: COLUMN chats.projection_error; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats.projection_error IS 'Which read models of this chat stopped at an event that they cannot take, and where; null when all go on.';
+
+-- Name: messages__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.messages__v1 (
+    chat_id uuid NOT NULL,
+    id integer NOT NULL,
+    role text NOT NULL,
+    visibility text NOT NULL,
+    parts jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by uuid,
+    settings jsonb,
+    queued_id integer,
+    epoch integer,
+    attempt integer
+);
+
+-- Name: TABLE messages__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.messages__v1 IS 'Messages of all chats, one row each. Grows with messages; rows never change.';
+
+-- Name: COLUMN messages__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN messages__v1.id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.id IS 'Version of the event that appended it; the order of the history.';
+
+-- Name: COLUMN messages__v1.role; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.role IS 'system, user, assistant or tool.';
+
+-- Name: COLUMN messages__v1.visibility; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.visibility IS 'user, model or both: who may see it; clients never see model.';
+
+-- Name: COLUMN messages__v1.parts; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.parts IS 'What it says, without what only providers may see.';
+
+-- Name: COLUMN messages__v1.created_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.created_at IS 'Clock reading of its event; never used for order.';
+
+-- Name: COLUMN messages__v1.created_by; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.created_by IS 'The user who wrote it, if a user did.';
+
+-- Name: COLUMN messages__v1.settings; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.settings IS 'What it asks of its turn, if anything.';
+
+-- Name: COLUMN messages__v1.queued_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.queued_id IS 'Its id in the queue, if it waited there.';
+
+-- Name: COLUMN messages__v1.epoch; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.epoch IS 'Epoch of the attempt that produced it, if one did.';
+
+-- Name: COLUMN messages__v1.attempt; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.attempt IS 'Number of that attempt within its epoch.';
+
+-- Name: messages; Type: VIEW; Schema: read
+
+CREATE VIEW read.messages WITH (security_invoker='true') AS
+ SELECT chat_id,
+    id,
+    role,
+    visibility,
+    parts,
+    created_at,
+    created_by,
+    settings,
+    queued_id,
+    epoch,
+    attempt
+   FROM read.messages__v1 m;
+
+-- Name: VIEW messages; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.messages IS 'Messages: the version of the read model that is in use.';
+
+-- Name: queue__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.queue__v1 (
+    chat_id uuid NOT NULL,
+    id integer NOT NULL,
+    parts jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by uuid NOT NULL,
+    settings jsonb
+);
+
+-- Name: TABLE queue__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.queue__v1 IS 'Messages that wait, one row each. At most 20 a chat; rows come and go.';
+
+-- Name: COLUMN queue__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN queue__v1.id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.id IS 'Version of the event that queued it; the order of the queue.';
+
+-- Name: COLUMN queue__v1.parts; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.parts IS 'What it says, without what only providers may see.';
+
+-- Name: COLUMN queue__v1.created_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.created_at IS 'When it was sent.';
+
+-- Name: COLUMN queue__v1.created_by; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.created_by IS 'The user who sent it.';
+
+-- Name: COLUMN queue__v1.settings; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.settings IS 'What it asks of its turn, if anything.';
+
+-- Name: queue; Type: VIEW; Schema: read
+
+CREATE VIEW read.queue WITH (security_invoker='true') AS
+ SELECT chat_id,
+    id,
+    parts,
+    created_at,
+    created_by,
+    settings
+   FROM read.queue__v1 q;
+
+-- Name: VIEW queue; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.queue IS 'Queued messages: the version of the read model that is in use.';
+
+-- Name: runnable__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.runnable__v1 (
+    chat_id uuid NOT NULL,
+    status text NOT NULL,
+    version integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    priority smallint GENERATED ALWAYS AS (
+CASE status
+    WHEN 'interrupting'::text THEN 1
+    WHEN 'requires_action'::text THEN 2
+    ELSE 3
+END) STORED NOT NULL
+);
+
+-- Name: TABLE runnable__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.runnable__v1 IS 'Chats with a turn to go on with, one row each. As large as the number of running chats.';
+
+-- Name: COLUMN runnable__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.runnable__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN runnable__v1.status; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.runnable__v1.status IS 'running, interrupting or requires_action.';
+
+-- Name: COLUMN runnable__v1.version; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.runnable__v1.version IS 'Version of the event that gave it this status.';
+
+-- Name: COLUMN runnable__v1.since; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.runnable__v1.since IS 'When that event was recorded.';
+
+-- Name: COLUMN runnable__v1.priority; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.runnable__v1.priority IS 'Who comes first: 1 interrupting (a person waits), 2 requires_action (a deadline runs), 3 running.';
+
+-- Name: runnable; Type: VIEW; Schema: read
+
+CREATE VIEW read.runnable WITH (security_invoker='true') AS
+ SELECT chat_id,
+    status,
+    version,
+    since,
+    priority
+   FROM read.runnable__v1 r;
+
+-- Name: VIEW runnable; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.runnable IS 'Runnable chats: the version of the read model that is in use.';
+
+-- Name: events events__position__pkey; Type: CONSTRAINT; Schema: es
+
+ALTER TABLE ONLY es.events
+    ADD CONSTRAINT events__position__pkey PRIMARY KEY ("position");
+
+-- Name: events events__stream_id__version__key; Type: CONSTRAINT; Schema: es
+
+ALTER TABLE ONLY es.events
+    ADD CONSTRAINT events__stream_id__version__key UNIQUE (stream_id, version);
+
+-- Name: CONSTRAINT events__stream_id__version__key ON events; Type: COMMENT; Schema: es
+
+COMMENT ON CONSTRAINT events__stream_id__version__key ON es.events IS 'The order of a stream; serves reading a stream and finding its last version.';
+
+-- Name: head head__pkey; Type: CONSTRAINT; Schema: es
+
+ALTER TABLE ONLY es.head
+    ADD CONSTRAINT head__pkey PRIMARY KEY (only_row);
+
+-- Name: live_parts live_parts__pkey; Type: CONSTRAINT; Schema: es
+
+ALTER TABLE ONLY es.live_parts
+    ADD CONSTRAINT live_parts__pkey PRIMARY KEY (chat_id, epoch, attempt, seq);
+
+-- Name: checkpoints checkpoints__pkey; Type: CONSTRAINT; Schema: ops
+
+ALTER TABLE ONLY ops.checkpoints
+    ADD CONSTRAINT checkpoints__pkey PRIMARY KEY (projection, version);
+
+-- Name: leases leases__pkey; Type: CONSTRAINT; Schema: ops
+
+ALTER TABLE ONLY ops.leases
+    ADD CONSTRAINT leases__pkey PRIMARY KEY (chat_id);
+
+-- Name: parked_streams parked_streams__pkey; Type: CONSTRAINT; Schema: ops
+
+ALTER TABLE ONLY ops.parked_streams
+    ADD CONSTRAINT parked_streams__pkey PRIMARY KEY (projection, version, category, stream_id);
+
+-- Name: projections projections__pkey; Type: CONSTRAINT; Schema: ops
+
+ALTER TABLE ONLY ops.projections
+    ADD CONSTRAINT projections__pkey PRIMARY KEY (name);
+
+-- Name: repeatables repeatables__pkey; Type: CONSTRAINT; Schema: ops
+
+ALTER TABLE ONLY ops.repeatables
+    ADD CONSTRAINT repeatables__pkey PRIMARY KEY (only_row);
+
+-- Name: memberships memberships__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.memberships
+    ADD CONSTRAINT memberships__pkey PRIMARY KEY (user_id, organization_id);
+
+-- Name: organizations organizations__name__key; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.organizations
+    ADD CONSTRAINT organizations__name__key UNIQUE (name);
+
+-- Name: organizations organizations__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.organizations
+    ADD CONSTRAINT organizations__pkey PRIMARY KEY (id);
+
+-- Name: tokens tokens__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.tokens
+    ADD CONSTRAINT tokens__pkey PRIMARY KEY (id);
+
+-- Name: tokens tokens__token_hash__key; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.tokens
+    ADD CONSTRAINT tokens__token_hash__key UNIQUE (token_hash);
+
+-- Name: users users__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.users
+    ADD CONSTRAINT users__pkey PRIMARY KEY (id);
+
+-- Name: chats__v1 chats__v1__id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.chats__v1
+    ADD CONSTRAINT chats__v1__id__pkey PRIMARY KEY (id);
+
+-- Name: messages__v1 messages__v1__chat_id__id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.messages__v1
+    ADD CONSTRAINT messages__v1__chat_id__id__pkey PRIMARY KEY (chat_id, id);
+
+-- Name: queue__v1 queue__v1__chat_id__id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.queue__v1
+    ADD CONSTRAINT queue__v1__chat_id__id__pkey PRIMARY KEY (chat_id, id);
+
+-- Name: runnable__v1 runnable__v1__chat_id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.runnable__v1
+    ADD CONSTRAINT runnable__v1__chat_id__pkey PRIMARY KEY (chat_id);
+
+-- Name: events__recorded_at__idx; Type: INDEX; Schema: es
+
+CREATE INDEX events__recorded_at__idx ON es.events USING brin (recorded_at);
+
+-- Name: INDEX events__recorded_at__idx; Type: COMMENT; Schema: es
+
+COMMENT ON INDEX es.events__recorded_at__idx IS 'Finds positions by time; 24 kB per million events.';
+
+-- Name: events__stream_id__idempotency_key__idx; Type: INDEX; Schema: es
+
+CREATE UNIQUE INDEX events__stream_id__idempotency_key__idx ON es.events USING btree (stream_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+-- Name: INDEX events__stream_id__idempotency_key__idx; Type: COMMENT; Schema: es
+
+COMMENT ON INDEX es.events__stream_id__idempotency_key__idx IS 'Finds the earlier request with the same key.';
+
+-- Name: memberships__organization_id__idx; Type: INDEX; Schema: platform
+
+CREATE INDEX memberships__organization_id__idx ON platform.memberships USING btree (organization_id);
+
+-- Name: INDEX memberships__organization_id__idx; Type: COMMENT; Schema: platform
+
+COMMENT ON INDEX platform.memberships__organization_id__idx IS 'Members of an organization; keeps its foreign key cheap.';
+
+-- Name: organizations__is_default__idx; Type: INDEX; Schema: platform
+
+CREATE UNIQUE INDEX organizations__is_default__idx ON platform.organizations USING btree (is_default) WHERE is_default;
+
+-- Name: INDEX organizations__is_default__idx; Type: COMMENT; Schema: platform
+
+COMMENT ON INDEX platform.organizations__is_default__idx IS 'At most one default organization.';
+
+-- Name: tokens__user_id__idx; Type: INDEX; Schema: platform
+
+CREATE INDEX tokens__user_id__idx ON platform.tokens USING btree (user_id);
+
+-- Name: INDEX tokens__user_id__idx; Type: COMMENT; Schema: platform
+
+COMMENT ON INDEX platform.tokens__user_id__idx IS 'Tokens of a user.';
+
+-- Name: chats__v1__owner_id__archived__updated_at__id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX chats__v1__owner_id__archived__updated_at__id__idx ON read.chats__v1 USING btree (owner_id, archived, updated_at DESC, id DESC);
+
+-- Name: runnable__v1__priority__since__chat_id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX runnable__v1__priority__since__chat_id__idx ON read.runnable__v1 USING btree (priority, since, chat_id);
+
+-- Name: events _100_forbid_change; Type: TRIGGER; Schema: es
+
+CREATE TRIGGER _100_forbid_change BEFORE DELETE OR UPDATE OR TRUNCATE ON es.events FOR EACH STATEMENT EXECUTE FUNCTION es.tg_events__forbid_change();
+
+ALTER TABLE es.events ENABLE ALWAYS TRIGGER _100_forbid_change;
+
+-- Name: TRIGGER _100_forbid_change ON events; Type: COMMENT; Schema: es
+
+COMMENT ON TRIGGER _100_forbid_change ON es.events IS 'DELETE and TRUNCATE are refused for everybody, UPDATE for all but the eraser.';
+
+-- Name: events _500_ring; Type: TRIGGER; Schema: es
+
+CREATE TRIGGER _500_ring AFTER INSERT ON es.events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION es.tg_events__ring();
+
+ALTER TABLE es.events ENABLE ALWAYS TRIGGER _500_ring;
+
+-- Name: TRIGGER _500_ring ON events; Type: COMMENT; Schema: es
+
+COMMENT ON TRIGGER _500_ring ON es.events IS 'Wakes every reader of the log; a lost wake-up makes a reader slow, never wrong.';
+
+-- Name: live_parts _500_ring; Type: TRIGGER; Schema: es
+
+CREATE TRIGGER _500_ring AFTER INSERT ON es.live_parts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION es.tg_live_parts__ring();
+
+ALTER TABLE es.live_parts ENABLE ALWAYS TRIGGER _500_ring;
+
+-- Name: TRIGGER _500_ring ON live_parts; Type: COMMENT; Schema: es
+
+COMMENT ON TRIGGER _500_ring ON es.live_parts IS 'Wakes the followers of streaming chats.';
+
+-- Name: memberships memberships__organization_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.memberships
+    ADD CONSTRAINT memberships__organization_id__fk FOREIGN KEY (organization_id) REFERENCES platform.organizations(id);
+
+-- Name: memberships memberships__user_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.memberships
+    ADD CONSTRAINT memberships__user_id__fk FOREIGN KEY (user_id) REFERENCES platform.users(id) ON DELETE CASCADE;
+
+-- Name: tokens tokens__user_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.tokens
+    ADD CONSTRAINT tokens__user_id__fk FOREIGN KEY (user_id) REFERENCES platform.users(id) ON DELETE CASCADE;
+
+-- Name: SCHEMA es; Type: ACL; Schema: -
+
+GRANT USAGE ON SCHEMA es TO parley_dba;
+GRANT USAGE ON SCHEMA es TO parley_eraser;
+GRANT USAGE ON SCHEMA es TO parley_projector;
+GRANT USAGE ON SCHEMA es TO parley_retention;
+GRANT USAGE ON SCHEMA es TO parley_service;
+
+-- Name: SCHEMA ops; Type: ACL; Schema: -
+
+GRANT USAGE ON SCHEMA ops TO parley_dba;
+GRANT USAGE ON SCHEMA ops TO parley_eraser;
+GRANT USAGE ON SCHEMA ops TO parley_projector;
+GRANT USAGE ON SCHEMA ops TO parley_service;
+
+-- Name: SCHEMA platform; Type: ACL; Schema: -
+
+GRANT USAGE ON SCHEMA platform TO parley_dba;
+GRANT USAGE ON SCHEMA platform TO parley_service;
+
+-- Name: SCHEMA read; Type: ACL; Schema: -
+
+GRANT USAGE ON SCHEMA read TO parley_dba;
+GRANT ALL ON SCHEMA read TO parley_projector;
+GRANT USAGE ON SCHEMA read TO parley_retention;
+GRANT USAGE ON SCHEMA read TO parley_service;
+
+-- Name: FUNCTION append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) TO parley_service;
+
+-- Name: FUNCTION append_problem(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.append_problem(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) FROM PUBLIC;
+
+-- Name: FUNCTION chain_next(state bytea, head bytea, payload_hash bytea); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_service;
+GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_dba;
+
+-- Name: FUNCTION find_request(stream_category text, stream uuid, request_key text); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request_key text) TO parley_service;
+GRANT ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request_key text) TO parley_dba;
+
+-- Name: FUNCTION payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) TO parley_service;
+GRANT ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) TO parley_dba;
+
+-- Name: FUNCTION read_log(after_position bigint, max_events integer, with_data_of uuid[]); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.read_log(after_position bigint, max_events integer, with_data_of uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.read_log(after_position bigint, max_events integer, with_data_of uuid[]) TO parley_service;
+GRANT ALL ON FUNCTION es.read_log(after_position bigint, max_events integer, with_data_of uuid[]) TO parley_projector;
+GRANT ALL ON FUNCTION es.read_log(after_position bigint, max_events integer, with_data_of uuid[]) TO parley_dba;
+
+-- Name: FUNCTION read_stream(stream_category text, stream uuid, after_version integer, max_events integer); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) TO parley_service;
+GRANT ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) TO parley_projector;
+GRANT ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) TO parley_dba;
+
+-- Name: FUNCTION tg_events__forbid_change(); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.tg_events__forbid_change() FROM PUBLIC;
+
+-- Name: FUNCTION tg_events__ring(); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.tg_events__ring() FROM PUBLIC;
+
+-- Name: FUNCTION tg_live_parts__ring(); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.tg_live_parts__ring() FROM PUBLIC;
+
+-- Name: FUNCTION verify(stream_category text, stream uuid); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.verify(stream_category text, stream uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.verify(stream_category text, stream uuid) TO parley_service;
+GRANT ALL ON FUNCTION es.verify(stream_category text, stream uuid) TO parley_dba;
+
+-- Name: FUNCTION verify_positions(first_position bigint, last_position bigint); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_service;
+GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_dba;
+
+-- Name: FUNCTION chain(bytea, bytea); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.chain(bytea, bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.chain(bytea, bytea) TO parley_service;
+GRANT ALL ON FUNCTION es.chain(bytea, bytea) TO parley_dba;
+
+-- Name: TABLE events; Type: ACL; Schema: es
+
+GRANT SELECT ON TABLE es.events TO parley_dba;
+GRANT SELECT,UPDATE ON TABLE es.events TO parley_eraser;
+GRANT SELECT ON TABLE es.events TO parley_projector;
+GRANT SELECT ON TABLE es.events TO parley_retention;
+GRANT SELECT ON TABLE es.events TO parley_service;
+
+-- Name: TABLE head; Type: ACL; Schema: es
+
+GRANT SELECT ON TABLE es.head TO parley_dba;
+GRANT SELECT,UPDATE ON TABLE es.head TO parley_eraser;
+
+-- Name: TABLE live_parts; Type: ACL; Schema: es
+
+GRANT SELECT ON TABLE es.live_parts TO parley_dba;
+GRANT SELECT,DELETE ON TABLE es.live_parts TO parley_eraser;
+GRANT SELECT,INSERT,DELETE ON TABLE es.live_parts TO parley_service;
+
+-- Name: TABLE applied_migrations; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.applied_migrations TO parley_service;
+GRANT SELECT ON TABLE ops.applied_migrations TO parley_dba;
+
+-- Name: TABLE checkpoints; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.checkpoints TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.checkpoints TO parley_projector;
+GRANT SELECT ON TABLE ops.checkpoints TO parley_service;
+
+-- Name: TABLE leases; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.leases TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.leases TO parley_service;
+
+-- Name: TABLE lease_overview; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.lease_overview TO parley_service;
+GRANT SELECT ON TABLE ops.lease_overview TO parley_dba;
+
+-- Name: TABLE log_overview; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.log_overview TO parley_service;
+GRANT SELECT ON TABLE ops.log_overview TO parley_dba;
+
+-- Name: TABLE parked_streams; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.parked_streams TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.parked_streams TO parley_projector;
+GRANT SELECT ON TABLE ops.parked_streams TO parley_service;
+
+-- Name: TABLE projections; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.projections TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.projections TO parley_projector;
+GRANT SELECT ON TABLE ops.projections TO parley_service;
+
+-- Name: TABLE projection_lag; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.projection_lag TO parley_service;
+GRANT SELECT ON TABLE ops.projection_lag TO parley_projector;
+GRANT SELECT ON TABLE ops.projection_lag TO parley_dba;
+
+-- Name: TABLE repeatables; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.repeatables TO parley_dba;
+GRANT SELECT ON TABLE ops.repeatables TO parley_projector;
+GRANT SELECT ON TABLE ops.repeatables TO parley_service;
+
+-- Name: TABLE memberships; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.memberships TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.memberships TO parley_service;
+
+-- Name: TABLE organizations; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.organizations TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.organizations TO parley_service;
+
+-- Name: TABLE tokens; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.tokens TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.tokens TO parley_service;
+
+-- Name: TABLE users; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.users TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.users TO parley_service;
+
+-- Name: TABLE chats__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.chats__v1 TO parley_service;
+GRANT SELECT ON TABLE read.chats__v1 TO parley_dba;
+
+-- Name: TABLE chats; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.chats TO parley_service;
+GRANT SELECT ON TABLE read.chats TO parley_dba;
+
+-- Name: TABLE messages__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.messages__v1 TO parley_service;
+GRANT SELECT ON TABLE read.messages__v1 TO parley_dba;
+
+-- Name: TABLE messages; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.messages TO parley_service;
+GRANT SELECT ON TABLE read.messages TO parley_dba;
+
+-- Name: TABLE queue__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.queue__v1 TO parley_service;
+GRANT SELECT ON TABLE read.queue__v1 TO parley_dba;
+
+-- Name: TABLE queue; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.queue TO parley_service;
+GRANT SELECT ON TABLE read.queue TO parley_dba;
+
+-- Name: TABLE runnable__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.runnable__v1 TO parley_service;
+GRANT SELECT ON TABLE read.runnable__v1 TO parley_dba;
+
+-- Name: TABLE runnable; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.runnable TO parley_service;
+GRANT SELECT ON TABLE read.runnable TO parley_dba;
+
+-- Name: DEFAULT PRIVILEGES FOR FUNCTIONS; Type: DEFAULT ACL; Schema: -
+
+ALTER DEFAULT PRIVILEGES FOR ROLE parley_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
