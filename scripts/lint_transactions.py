@@ -50,7 +50,8 @@ def opened(items: Sequence[ast.withitem]) -> set[str]:
             continue
         if item.optional_vars is not None:
             own.add(ast.unparse(item.optional_vars))
-        if call.func.attr == "transaction":
+        elif call.func.attr == "transaction":
+            # a pool's gives the connection a name, a connection's own does not
             own.add(ast.unparse(call.func.value))
     return own
 

@@ -92,11 +92,13 @@ class Settings(BaseModel):
             if variable.startswith(PREFIX) and variable not in known:
                 if variable.startswith(NOT_SETTINGS):
                     continue
-                near = difflib.get_close_matches(variable, known, n=1)
+                # without the prefix, or everything would be near to everything
+                name = variable.removeprefix(PREFIX).lower()
+                near = difflib.get_close_matches(name, cls.model_fields, n=1)
                 logger.warning(
                     "unknown setting %s is ignored%s",
                     variable,
-                    f"; did you mean {near[0]}" if near else "",
+                    f"; did you mean {PREFIX}{near[0].upper()}" if near else "",
                 )
         try:
             return cls.model_validate(values)

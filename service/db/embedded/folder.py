@@ -102,8 +102,7 @@ def runtime_base() -> Path:
     service started with nohup stays. Raises SetupError when somebody else has it.
     """
     uid = os.geteuid()
-    root = uid == 0 and os.access("/run", os.W_OK)
-    base = Path("/run/parley" if root else f"/tmp/parley-{uid}")  # noqa: S108
+    base = _base()
     # root's holds folders of the server's user, who must get through
     _make_private(base, mode=0o711 if uid == 0 else 0o700)
     found = base.lstat()
@@ -126,6 +125,13 @@ def write_private(path: Path, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text)
+
+
+def _base() -> Path:
+    uid = os.geteuid()
+    if uid == 0 and os.access("/run", os.W_OK):
+        return Path("/run/parley")
+    return Path(f"/tmp/parley-{uid}")  # noqa: S108 - checked to be ours
 
 
 def _make_private(path: Path, *, mode: int) -> None:
