@@ -54,11 +54,11 @@ USING unnest(%s::uuid[], %s::bigint[]) AS mine (chat_id, term)
 WHERE l.chat_id = mine.chat_id AND l.term = mine.term AND l.worker = %s
 """
 
-REMAINING = """
-SELECT l.chat_id,
-  %s - abs(extract(epoch FROM clock_timestamp() - l.heartbeat_at))::float8
-FROM ops.leases AS l
-WHERE l.chat_id = ANY (%s) AND l.worker <> %s
+NEXT_EXPIRY = """
+SELECT min(r.seconds) FROM ops.leases AS l, LATERAL (
+  SELECT %s - abs(extract(epoch FROM clock_timestamp() - l.heartbeat_at))::float8
+) AS r (seconds)
+WHERE l.worker <> %s AND r.seconds > 0
 """
 
 
@@ -122,15 +122,11 @@ class Leases:
         """Give up what is still ours; others' leases stay."""
         await self._rows(RELEASE, self._arrays(leases))
 
-    async def remaining(self, chats: Sequence[UUID]) -> dict[UUID, float]:
-        """Seconds that others' leases on these chats still have; <= 0 is expired.
-
-        Chats without a lease, or with one of this worker, are not in it.
-        """
-        if not chats:
-            return {}
-        rows = await self._rows(REMAINING, (self.lease_s, list(chats), self.worker))
-        return {row[0]: row[1] for row in rows}
+    async def next_expiry(self) -> float | None:
+        """Seconds until the next lease of another worker runs out unless renewed."""
+        rows = await self._rows(NEXT_EXPIRY, (self.lease_s, self.worker))
+        seconds: float | None = rows[0][0]
+        return seconds
 
     def _arrays(self, leases: Sequence[Lease]) -> tuple[Any, ...]:
         return (

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +25,14 @@ from service.agent.hold import AWAY
 from service.agent.runner import Outcome
 from service.agent.signals import Signals
 from service.agent.slot import GIVE_BACK_S, Bench, Slot
+from service.db.pool import Pool
 from service.domain.ids import CHAT
 from service.errors import DatabaseAway, FutureEvent
 from service.eventstore.handle import Chats
 from service.eventstore.records import RecordedEvent
 from service.lease import Lease, Leases
 from service.log import log_context
+from service.readmodels.runnable import runnable_chats
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +49,22 @@ POSTPONED_S = 30.0
 """A chat that cannot be run here is left alone for so long; its news end that."""
 
 Runnable = Callable[[int], Awaitable[Sequence[UUID]]]
-"""Chats that may need a worker, the most urgent first, at most so many."""
+"""Chats that need a worker and have none, most urgent first, at most so many."""
+
+
+def new_worker_name() -> str:
+    """A name that no other worker has or had: leases and fences compare it."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def runnable_in(pool: Pool, *, lease_s: float) -> Runnable:
+    """The poll of the read model."""
+
+    async def poll(limit: int) -> Sequence[UUID]:
+        async with pool.connection() as connection:
+            return await runnable_chats(connection, limit, lease_s=lease_s)
+
+    return poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,13 @@ class Worker:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    async def ended(self) -> None:
+        """Wait until the worker has ended; raises when it did so by a fault of ours."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
 
     @property
     def running(self) -> int:
@@ -164,17 +191,17 @@ class Worker:
         interval = self._pace.poll_interval_s
         if not self.heartbeat.may_acquire():
             return min(interval, self.heartbeat.pause_s + AFTER_EXPIRY_S)
-        found = [c for c in await self._runnable(CANDIDATES) if c not in self._slots]
+        for chat_id in await self._runnable(CANDIDATES):
+            if chat_id not in self._slots:
+                self._add(chat_id)
         try:
-            remaining = await self._leases.remaining(found)
+            expiry = await self._leases.next_expiry()
         except DatabaseAway:
             self.heartbeat.away()
             raise
-        for chat_id in found:
-            if remaining.get(chat_id, 0.0) <= 0.0:
-                self._add(chat_id)
-        ahead = (seconds for seconds in remaining.values() if seconds > 0.0)
-        return min(interval, min(ahead, default=interval) + AFTER_EXPIRY_S)
+        if expiry is None:
+            return interval
+        return min(interval, expiry + AFTER_EXPIRY_S)
 
     def _add(self, chat_id: UUID) -> None:
         if len(self._candidates) < CANDIDATES and chat_id not in self._postponed:

@@ -175,7 +175,8 @@ class Flusher:
                 await self._write(slices)
         except psycopg.DataError as error:
             await self._flush_apart(slices, error)
-        except (psycopg.Error, OSError, TimeoutError) as error:
+        except Exception as error:
+            # whatever it was: a new connection, and everything once more
             return await self._lost(error)
         else:
             self._acknowledge(slices)
