@@ -1,0 +1,184 @@
+"""Every provider: well-formed streams, typed errors, prompt ends.
+
+A provider joins with a `Case`: itself, and what a user must say to get each behaviour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+
+from service import wire
+from service.domain.chat.state import Message
+from service.providers.provider import (
+    BlockEnd,
+    Delta,
+    Finish,
+    ModelRequest,
+    Provider,
+    ProviderError,
+    ReasoningDelta,
+    TextDelta,
+    ToolCall,
+    ToolInputDelta,
+    ToolInputStart,
+    UsageReport,
+)
+from service.providers.scripted import Scripted
+from service.tools.clock import SPEC
+from tests.builders import a_chat, assistant, call, created, state_of, tool, user
+
+
+@dataclass(frozen=True)
+class Case:
+    """A provider, and user texts that make it behave."""
+
+    make: Callable[[], Provider]
+    long_text: str
+    calls_a_tool: str
+    fails: str
+
+
+CASES = {
+    "scripted": Case(
+        make=lambda: Scripted(rate=1e6),
+        long_text="count 500",
+        calls_a_tool="what time is it?",
+        fails="fail",
+    )
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param
+    return made
+
+
+def asking(text: str, *after: Message) -> ModelRequest:
+    messages = [*state_of(created(), user(text)).messages, *after]
+    return ModelRequest(messages=messages, tools=[SPEC])
+
+
+async def everything(case: Case, text: str) -> list[Delta]:
+    async with asyncio.timeout(10), aclosing(case.make().stream(asking(text))) as got:
+        return [delta async for delta in got]
+
+
+def test_it_has_a_name(case: Case) -> None:
+    assert case.make().name
+
+
+@pytest.mark.parametrize("what", ["long_text", "calls_a_tool"])
+async def test_a_stream_ends_with_one_finish(case: Case, what: str) -> None:
+    deltas = await everything(case, getattr(case, what))
+    finishes = [delta for delta in deltas if isinstance(delta, Finish)]
+    assert finishes == deltas[-1:]
+
+
+async def test_usage_is_reported(case: Case) -> None:
+    deltas = await everything(case, case.long_text)
+    reports = [delta for delta in deltas if isinstance(delta, UsageReport)]
+    assert reports
+    assert (reports[-1].usage.output_tokens or 0) > 0
+
+
+async def test_text_comes_in_many_deltas(case: Case) -> None:
+    deltas = await everything(case, case.long_text)
+    texts = [delta.text for delta in deltas if isinstance(delta, TextDelta)]
+    assert len(texts) > 10
+    assert all(texts)
+
+
+async def test_blocks_are_opened_before_they_end(case: Case) -> None:
+    open_block = False
+    for delta in await everything(case, case.calls_a_tool):
+        match delta:
+            case TextDelta() | ReasoningDelta():
+                open_block = True
+            case BlockEnd():
+                assert open_block
+                open_block = False
+            case ToolInputStart() | ToolInputDelta() | ToolCall():
+                open_block = False
+
+
+async def test_a_call_is_begun_written_and_whole(case: Case) -> None:
+    deltas = await everything(case, case.calls_a_tool)
+    (made,) = (delta for delta in deltas if isinstance(delta, ToolCall))
+    of_call = [
+        delta
+        for delta in deltas
+        if isinstance(delta, ToolInputStart | ToolInputDelta | ToolCall)
+        and delta.tool_call_id == made.tool_call_id
+    ]
+    assert isinstance(of_call[0], ToolInputStart)
+    assert of_call[-1] is made
+    typed = "".join(d.args_delta for d in of_call if isinstance(d, ToolInputDelta))
+    assert wire.loads(typed) == made.args
+    assert deltas[-1] == Finish("tool_calls")
+    assert made.tool_name in {SPEC.name}
+
+
+async def test_a_turn_goes_on_after_results(case: Case) -> None:
+    deltas = await everything(case, case.calls_a_tool)
+    (made,) = (delta for delta in deltas if isinstance(delta, ToolCall))
+    history = state_of(
+        *a_chat()[:1],
+        user(case.calls_a_tool),
+        assistant(call(made.tool_call_id, made.tool_name, args=made.args)),
+        tool(),
+    ).messages
+    request = ModelRequest(messages=list(history), tools=[SPEC])
+    async with aclosing(case.make().stream(request)) as got:
+        second = [delta async for delta in got]
+    assert any(isinstance(delta, TextDelta) for delta in second)
+    assert second[-1] == Finish("stop")
+
+
+async def test_errors_are_provider_errors(case: Case) -> None:
+    with pytest.raises(ProviderError) as failure:
+        await everything(case, case.fails)
+    assert failure.value.message
+    assert failure.value.kind
+
+
+async def test_closing_ends_the_call(case: Case) -> None:
+    stream = case.make().stream(asking(case.long_text))
+    await anext(stream)
+    await stream.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_cancelling_ends_the_call(case: Case) -> None:
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(case.make().stream(asking(case.long_text))) as got:
+            async for _ in got:
+                begun.set()
+
+    task = asyncio.create_task(read())
+    await begun.wait()
+    task.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_streams_run_side_by_side(case: Case) -> None:
+    provider = case.make()
+
+    async def read() -> list[Delta]:
+        async with aclosing(provider.stream(asking(case.long_text))) as got:
+            return [delta async for delta in got]
+
+    first, second = await asyncio.gather(read(), read())
+    assert [d for d in first if isinstance(d, TextDelta)] == [
+        d for d in second if isinstance(d, TextDelta)
+    ]
