@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.errors import UndefinedTable
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -119,6 +120,8 @@ def describe(error: Exception) -> Problem:
             return Problem("overloaded", "nothing was written; try again later")
         case AppendUnknown():
             return Problem("outcome-unknown", "retry with the same Idempotency-Key")
+        case UndefinedTable():
+            return Problem("unavailable", "the read models are not made yet")
         case Unavailable() | PoolTimeout() | psycopg.OperationalError():
             return Problem("unavailable", "the database is away; try again later")
         case _:
