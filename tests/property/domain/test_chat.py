@@ -18,6 +18,7 @@ from service.domain.chat.public import (
     public_queued,
     visible,
 )
+from service.domain.chat.queue import MAX_QUEUED
 from service.domain.chat.state import (
     ChatState,
     ExecutionState,
@@ -89,6 +90,7 @@ def test_at_every_border_the_parts_of_the_state_agree(course: list[Intent]) -> N
     for step in run(course).steps:
         state = step.after
         assert state.queue == () or state.status is not Status.WAITING
+        assert len(state.queue) <= MAX_QUEUED
         assert (state.last_error is not None) == (state.status is Status.ERROR)
         assert (state.turn_id is not None) == (state.status in BUSY)
         assert state.episode is None or state.status in BUSY

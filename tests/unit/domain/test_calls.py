@@ -44,5 +44,7 @@ def test_outstanding(messages: list[MessageAppended], waiting: list[str]) -> Non
 def test_only_calls_since_the_last_user_message_count() -> None:
     state = state_of(created(), user(), assistant(call("a")), user(), assistant("hi"))
     assert outstanding_calls(state.messages) == []
+    state = state_of(created(), user(), assistant(call("a")), assistant("hi"))
+    assert [part.tool_call_id for part in outstanding_calls(state.messages)] == ["a"]
     state = state_of(created(), user(), assistant(call("b")), tool(result("a")))
     assert [part.tool_call_id for part in outstanding_calls(state.messages)] == ["b"]

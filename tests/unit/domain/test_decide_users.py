@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.chat.decide import MAX_QUEUED
+from service.domain.chat.queue import MAX_QUEUED
 from service.domain.chat.state import ChatState, ExecutionState, Status
 from service.domain.chat.transitions import classify
 from service.domain.events.chat import (

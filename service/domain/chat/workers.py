@@ -1,0 +1,106 @@
+"""What workers do with a chat that they hold, and how they come to hold it.
+
+The fence has let the command through: worker, term and epoch are current.
+"""
+
+from __future__ import annotations
+
+from service.domain.chat.calls import CUT_OFF, answer, outstanding, since_last_user
+from service.domain.chat.queue import promote, promoted
+from service.domain.chat.refusals import stale
+from service.domain.chat.state import ChatState, Episode
+from service.domain.commands.chat import (
+    AcquireRun,
+    CommitStep,
+    DraftMessage,
+    FinishInterruption,
+    FinishTurn,
+    StartAttempt,
+)
+from service.domain.events.chat import (
+    ChatEvent,
+    GenerationAttemptStarted,
+    InterruptionFinished,
+    MessageAppended,
+    RunAcquired,
+    StepCommitted,
+    TurnFinished,
+)
+from service.domain.times import Instant
+from service.errors import Rejection
+
+
+def acquire(state: ChatState, command: AcquireRun) -> list[ChatEvent] | Rejection:
+    if command.term <= state.term:
+        return stale(f"term {command.term} is not higher than {state.term}")
+    return [RunAcquired(at=command.now, worker=command.worker, term=command.term)]
+
+
+def start_attempt(state: ChatState, command: StartAttempt) -> list[ChatEvent]:
+    return [
+        GenerationAttemptStarted(
+            at=command.now,
+            epoch=state.epoch,
+            attempt=state.attempt + 1,
+            kind=command.kind,
+        )
+    ]
+
+
+def commit_step(state: ChatState, command: CommitStep) -> list[ChatEvent] | Rejection:
+    episode = state.episode
+    asked = (command.epoch, command.attempt, command.kind)
+    if episode is None or (episode.epoch, episode.attempt, episode.kind) != asked:
+        return stale(f"attempt {asked!r} is not the open one")
+    committed = StepCommitted(
+        at=command.now,
+        epoch=command.epoch,
+        attempt=command.attempt,
+        kind=command.kind,
+        usage=command.usage,
+        runtime_ms=command.runtime_ms,
+        finish_reason=command.finish_reason,
+        model=command.model,
+    )
+    return [*_drafts(command.messages, episode, command.now), committed]
+
+
+def finish_interruption(
+    state: ChatState, command: FinishInterruption
+) -> list[ChatEvent] | Rejection:
+    now, episode = command.now, state.episode
+    if episode is None and command.partial:
+        return stale("no attempt is open that a partial could come from")
+    partial = _drafts(command.partial, episode, now) if episode else []
+    cut_off = outstanding([*since_last_user(state.messages), *partial])
+    finished = InterruptionFinished(
+        at=now,
+        turn_id=state.turn_id,
+        epoch=episode.epoch if episode else None,
+        attempt=episode.attempt if episode else None,
+    )
+    answers = answer(cut_off, result=CUT_OFF, now=now)
+    return [*partial, *answers, finished, *promoted(state, now)]
+
+
+def finish_turn(state: ChatState, command: FinishTurn) -> list[ChatEvent]:
+    finished = TurnFinished(
+        at=command.now, turn_id=state.turn_id, reason=command.reason
+    )
+    return [finished, *promote(state, command.now)]
+
+
+def _drafts(
+    drafts: tuple[DraftMessage, ...], episode: Episode, now: Instant
+) -> list[MessageAppended]:
+    return [
+        MessageAppended(
+            at=now,
+            role=draft.role,
+            visibility=draft.visibility,
+            parts=draft.parts,
+            epoch=episode.epoch,
+            attempt=episode.attempt,
+        )
+        for draft in drafts
+    ]
