@@ -12,7 +12,6 @@ pytest_plugins = (
     "tests.fixtures.databases",
     "tests.fixtures.golden",
     "tests.fixtures.stack",
-    "tests.fixtures.golden",
 )
 
 RINGS = ("unit", "property", "contract", "sql", "integration", "e2e")
