@@ -31,6 +31,8 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # what keepalives do not see: sent, but never acknowledged
+    "tcp_user_timeout": 25_000,
     "connect_timeout": 10,
 }
 
@@ -62,7 +64,12 @@ async def connect(database: Database, *, role: str | None, name: str) -> Connect
         **_session_options(database),
         **_KEEPALIVES,
     )
-    await configure(connection, database, role)
+    try:
+        await configure(connection, database, role)
+    except BaseException:
+        # cancelled too: nobody else could close it
+        await connection.close()
+        raise
     return connection
 
 
