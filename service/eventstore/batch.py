@@ -7,6 +7,7 @@ here, before the request meets its neighbours in a batch.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -69,11 +70,14 @@ class EncodedRequest:
 
 
 def encode_request(request: AppendRequest) -> EncodedRequest:
-    """Raises BadEvent for text that Postgres cannot hold, and for an empty request."""
+    """Raises BadEvent for what Postgres cannot hold, and for an empty request."""
     _check_streams(request)
     key = _text(request.key, "the key")
     request_hash = packing.pack_bytes(request.request_hash)
-    streams = [_stream(append, key, request_hash) for append in request.streams]
+    try:
+        streams = [_stream(append, key, request_hash) for append in request.streams]
+    except struct.error as error:
+        raise BadEvent(f"a version is out of range: {error}") from error
     events = [event for stream in streams for event in stream.events]
     size = sum(len(data) + len(metadata) for _, _, data, metadata in events)
     return EncodedRequest(request, streams, len(events), size)

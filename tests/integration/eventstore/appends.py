@@ -119,6 +119,8 @@ class HeldHead:
         """Return when that many of the appender's statements wait for the lock."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
+                # a transaction goes on seeing the activity that it saw first
+                await self._connection.execute("SELECT pg_stat_clear_snapshot()")
                 found = await self._connection.execute(APPENDERS)
                 waits = [row[1] for row in await found.fetchall()]
                 if waits.count("Lock") >= count:
