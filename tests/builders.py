@@ -16,7 +16,7 @@ from uuid import UUID
 
 from service.domain.chat.decide import Decision, decide
 from service.domain.chat.evolve import fold
-from service.domain.chat.state import ChatState, ExecutionState, Status
+from service.domain.chat.state import ChatState, Status
 from service.domain.commands.chat import (
     AbandonRun,
     AcquireRun,
@@ -262,43 +262,6 @@ def parked(*events: ChatEvent) -> ChatState:
 def archived(*events: ChatEvent) -> ChatState:
     """The chat is archived; no event leads there yet."""
     return replace(state_of(*events), archived=True)
-
-
-def states(of: ExecutionState) -> list[ChatState]:
-    """States of this kind, held by the worker where they exist; never empty."""
-    s = ExecutionState
-    waits, fails = [queued("second")], [turn_failed()]
-    with_call = an_answer(call())
-    match of:
-        case s.N:
-            return [ChatState()]
-        case s.W:
-            return [state_of(*an_idle_chat()), state_of(*an_idle_chat(call()))]
-        case s.E0:
-            return [state_of(*a_turn(), *fails)]
-        case s.E1:
-            return [state_of(*with_call, *waits, *fails)]
-        case s.R0:
-            return [state_of(*a_turn())]
-        case s.R1:
-            return [state_of(*a_turn(), *waits), state_of(*a_turn(), *waits, *waits)]
-        case s.I0:
-            return [state_of(*a_turn(), interrupt_requested())]
-        case s.I1:
-            cut = [*a_turn(), interrupt_requested(), *waits]
-            return [state_of(*cut), state_of(*cut, *waits)]
-        case s.A0:
-            return [parked(*with_call)]
-        case s.A1:
-            return [parked(*with_call, *waits)]
-        case s.XW:
-            return [archived(*an_idle_chat())]
-        case s.XE0:
-            return [archived(*a_turn(), *fails)]
-        case s.XE1:
-            return [archived(*a_turn(), *waits, *fails)]
-        case s.INVALID:
-            return [state_of(*an_idle_chat(), *waits), archived(*a_turn())]
 
 
 # sentences
