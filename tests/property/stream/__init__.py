@@ -1,0 +1,1 @@
+"""Random histories, crashes and clients on a real database."""
