@@ -1,0 +1,1 @@
+"""The cases: each measures one thing against its budget and cleans up after itself."""
