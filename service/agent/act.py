@@ -164,17 +164,17 @@ async def _deltas(
     provider: Provider, request: ModelRequest
 ) -> AsyncGenerator[Delta, None]:
     """The provider's stream; whatever it raises is a ProviderError."""
-    async with aclosing(provider.stream(request)) as deltas:
-        try:
+    try:
+        async with aclosing(provider.stream(request)) as deltas:
             async for delta in deltas:
                 yield delta
-        except ProviderError:
-            raise
-        except Exception as error:
-            # the edge of a foreign library: its bug fails the turn, not the worker
-            logger.exception("a provider failed", extra={"provider": provider.name})
-            message = "the chat request failed unexpectedly"
-            raise ProviderError(kind="generic", message=message) from error
+    except ProviderError:
+        raise
+    except Exception as error:
+        # the edge of a foreign library: its bug fails the turn, not the worker
+        logger.exception("a provider failed", extra={"provider": provider.name})
+        message = "the chat request failed unexpectedly"
+        raise ProviderError(kind="generic", message=message) from error
 
 
 async def _commit_answer(

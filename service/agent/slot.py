@@ -22,9 +22,11 @@ from service.agent.hold import Hold
 from service.agent.runner import Outcome, run
 from service.agent.scope import Scope
 from service.agent.signals import Signals
+from service.domain.chat.state import ChatState
 from service.domain.chat.transitions import RUNNABLE, classify
 from service.domain.commands.chat import AbandonRun, AcquireRun
 from service.errors import DatabaseAway, ParleyError, Rejection
+from service.eventstore.fold import Loaded
 from service.eventstore.handle import Chats
 from service.lease import Lease, LeaseLost, Leases
 
@@ -91,9 +93,10 @@ class Slot:
         outcome = Outcome.SKIPPED
         try:
             async with self._scope:
-                lease = await self._take_lease()
+                loaded = await self._bench.chats.load(self.chat_id)
+                lease = await self._take_lease(loaded.state)
                 if lease is not None:
-                    outcome = await self._run(lease)
+                    outcome = await self._run(lease, loaded)
             if self._lost:
                 return Outcome.LOST
             if self._scope.stopped:
@@ -108,8 +111,7 @@ class Slot:
             if self._hold is not None:
                 self._hold.say_through(None)
 
-    async def _take_lease(self) -> Lease | None:
-        state = (await self._bench.chats.load(self.chat_id)).state
+    async def _take_lease(self, state: ChatState) -> Lease | None:
         if self._stopping or classify(state) not in RUNNABLE:
             return None
         try:
@@ -121,9 +123,8 @@ class Slot:
             self._bench.heartbeat.hold(lease)
         return lease
 
-    async def _run(self, lease: Lease) -> Outcome:
+    async def _run(self, lease: Lease, loaded: Loaded) -> Outcome:
         bench = self._bench
-        loaded = await bench.chats.load(self.chat_id)
         hold = Hold(
             bench.chats, lease, loaded, lease_s=bench.leases.lease_s, now=bench.now
         )

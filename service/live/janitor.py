@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from typing import NoReturn
 
@@ -69,6 +70,7 @@ class Janitor:
         interval: timedelta = INTERVAL,
         keep: timedelta = KEEP,
         dead: timedelta = DEAD,
+        on_swept: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._database = database
         self._interval_s = interval.total_seconds()
@@ -78,6 +80,7 @@ class Janitor:
             "dead": dead,
             "ends": list(ENDS),
         }
+        self._on_swept = on_swept
         self.removed = 0
         """Rows removed by this process since its start."""
 
@@ -99,6 +102,7 @@ class Janitor:
         """Remove what is over; gives the number of rows. 0 while another one sweeps."""
         cursor = await connection.execute(SWEEP, self._parameters)
         self.removed += cursor.rowcount
+        self._on_swept(cursor.rowcount)
         return cursor.rowcount
 
     async def _rest(self) -> None:

@@ -1,0 +1,1 @@
+"""Whole turns on a real database."""

@@ -1,0 +1,208 @@
+"""Workers for tests: whole ones in this process, and one in a process to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from service.agent.act import Means
+from service.agent.worker import Pace, Runnable, Worker
+from service.db.pool import Database, Pool
+from service.domain.chat.state import ChatState, Status
+from service.domain.events.chat import ChatEvent
+from service.eventstore import codec, store
+from service.eventstore.records import RecordedEvent, StreamName
+from service.lease import Leases
+from service.live.flush import Flusher
+from service.providers.provider import Delta, Finish, ModelRequest, Provider, TextDelta
+from service.providers.scripted import Scripted
+from service.tools.clock import clock
+from service.tools.registry import Registry, Tool
+from tests.fixtures.stack import PATIENCE_S, Stack
+
+FREE = """
+SELECT DISTINCT e.stream_id FROM es.events AS e
+WHERE e.category = 'chat' AND NOT EXISTS (
+  SELECT FROM ops.leases AS l
+  WHERE l.chat_id = e.stream_id
+    AND l.heartbeat_at > clock_timestamp() - %s * interval '1 second'
+)
+LIMIT %s
+"""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the clock of a test's worker
+
+
+def every_free_chat(pool: Pool, lease_s: float) -> Runnable:
+    """Instead of the read model, which needs a projector: every chat is a hint."""
+
+    async def poll(limit: int) -> Sequence[UUID]:
+        async with pool.connection() as connection:
+            cursor = await connection.execute(FREE, (lease_s, limit))
+            return [row[0] for row in await cursor.fetchall()]
+
+    return poll
+
+
+class Hand:
+    """A stack with a worker of its own."""
+
+    def __init__(self, stack: Stack, worker: Worker, leases: Leases) -> None:
+        self.stack = stack
+        self.worker = worker
+        self.leases = leases
+
+    async def die(self) -> None:
+        """As kill -9 does: nothing is given back, no heartbeat comes any more."""
+        task = self.worker._task
+        assert task is not None
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def hand(
+    stack: Stack,
+    name: str = "w1",
+    *,
+    provider: Provider | None = None,
+    tools: Sequence[Tool] = (),
+    registry: Registry | None = None,
+    now: Callable[[], datetime] = now,
+    rate: float = 1e6,
+    lease_s: float = 30.0,
+    database: Database | None = None,
+    **pace: Any,
+) -> AsyncIterator[Hand]:
+    """A worker on the stack's chats, woken by the stack's tail."""
+    database = database or stack.database
+    numbers = {
+        "slots": 100,
+        "poll_interval_s": 0.5,
+        "heartbeat_interval_s": lease_s / 3,
+        "shutdown_grace_s": 5.0,
+    }
+    async with AsyncExitStack() as opened:
+        flusher = await opened.enter_async_context(Flusher(database))
+        leases = await opened.enter_async_context(
+            Leases(database, worker=name, lease_s=lease_s)
+        )
+        means = Means(
+            provider=provider or Scripted(rate=rate),
+            tools=registry or Registry([clock(now), *tools], now=now),
+            flusher=flusher,
+            pool=stack.pool,
+            guard=stack.guard,
+        )
+        worker = Worker(
+            stack.chats,
+            leases,
+            means,
+            runnable=every_free_chat(stack.pool, lease_s),
+            pace=Pace(**{**numbers, **pace}),
+            now=now,
+        )
+        worker.signals.listen()
+        stack.tail.subscribe(worker.on_events)
+        await opened.enter_async_context(worker)
+        yield Hand(stack, worker, leases)
+
+
+class Watch:
+    """Waits for a chat to come to a state; woken by a tail, never by time."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._moved = asyncio.Event()
+        stack.tail.subscribe(self._wake)
+
+    def _wake(self, _: Sequence[RecordedEvent]) -> None:
+        self._moved.set()
+
+    async def until(
+        self,
+        chat_id: UUID,
+        reached: Callable[[ChatState], bool],
+        *,
+        timeout: float = PATIENCE_S,
+    ) -> ChatState:
+        async with asyncio.timeout(timeout):
+            while True:
+                self._moved.clear()
+                state = (await self._stack.chats.load(chat_id)).state
+                if reached(state):
+                    return state
+                await self._moved.wait()
+
+
+async def history(stack: Stack, chat_id: UUID) -> list[ChatEvent]:
+    """All events of the chat, in order."""
+    async with stack.pool.connection() as connection:
+        recorded = await store.read_stream(
+            connection, StreamName("chat", chat_id), 0, 100_000
+        )
+    decoded = (codec.decode(event) for event in recorded)
+    return [event for event in decoded if event is not None]
+
+
+def types(events: Sequence[ChatEvent]) -> list[str]:
+    return [event.type for event in events]
+
+
+def texts(state: ChatState, role: str = "assistant") -> list[str]:
+    """The text of each message of this role."""
+    return [
+        "".join(part.text for part in message.parts if part.type == "text")
+        for message in state.messages
+        if message.role == role
+    ]
+
+
+def counted(number: int) -> str:
+    return " ".join(map(str, range(1, number + 1)))
+
+
+def rests(state: ChatState) -> bool:
+    """No turn is running."""
+    return state.status in (Status.WAITING, Status.ERROR)
+
+
+class Speaks:
+    """Says one list of deltas a step, the last one again and again."""
+
+    name = "speaks"
+
+    def __init__(self, *steps: list[Delta | Exception]) -> None:
+        self._steps = list(steps)
+        self.requests: list[ModelRequest] = []
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        self.requests.append(request)
+        step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+        for delta in step:
+            if isinstance(delta, Exception):
+                raise delta
+            yield delta
+
+
+class Gated:
+    """Says one word, then waits for the gate."""
+
+    name = "gated"
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def stream(self, _: ModelRequest) -> AsyncGenerator[Delta, None]:
+        yield TextDelta("well")
+        self.asked.set()
+        await self.gate.wait()
+        yield TextDelta(" then")
+        yield Finish("stop")

@@ -1,0 +1,175 @@
+"""The database away or emptied, a bug, a newer release, a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from service.agent.runner import Outcome
+from service.db.guard import Guard
+from service.db.migrate import migrate
+from service.eventstore.records import (
+    ANY,
+    AppendRequest,
+    NewEvent,
+    StreamAppend,
+    StreamName,
+)
+from service.providers.provider import BlockEnd, Finish, ReasoningDelta, ToolSpec
+from service.tools.registry import Registry
+from tests.fixtures.byhand import ChatByHand
+from tests.fixtures.servers import RestartableServer
+from tests.fixtures.stack import Stack
+from tests.integration.agent import crew
+from tests.integration.agent.crew import (
+    Gated,
+    Speaks,
+    Watch,
+    counted,
+    hand,
+    history,
+    rests,
+    texts,
+    types,
+)
+
+
+@asynccontextmanager
+async def on(server: RestartableServer) -> AsyncIterator[Stack]:
+    await migrate(server.database)
+    async with Stack(server.database, Guard("raise")) as stack:
+        yield stack
+
+
+async def test_a_restart_of_postgres_costs_the_turn_nothing(
+    restartable_server: RestartableServer,
+) -> None:
+    """The model goes on, the commit waits: one attempt, one message."""
+    provider = Gated()
+    async with on(restartable_server) as stack, hand(stack, provider=provider):
+        watch = Watch(stack)
+        chat = await ChatByHand.create(stack)
+        await provider.asked.wait()
+        await restartable_server.stop()
+        provider.gate.set()
+        await restartable_server.start()
+        state = await watch.until(chat.id, rests)
+        assert texts(state) == ["well then"]
+        events = types(await history(stack, chat.id))
+    assert events.count("generation_attempt_started") == 1
+
+
+async def test_after_a_crash_of_postgres_the_chat_is_taken_again(
+    restartable_server: RestartableServer,
+) -> None:
+    """Leases are gone: the chat is lost, and taken one lease time after the outage."""
+    async with (
+        on(restartable_server) as stack,
+        hand(stack, rate=50, lease_s=1.0) as only,
+    ):
+        watch = Watch(stack)
+        chat = await ChatByHand.create(stack, "count 100")
+        async with stack.follow(chat.id, after="0") as client:
+            await client.until(lambda c: len(c.named("message_part")) >= 5)
+            await restartable_server.kill()
+            await restartable_server.start()
+            assert await only.worker.signals.lost.wait() == chat.id
+            await client.until(lambda c: bool(c.named("turn_finished")))
+        state = await watch.until(chat.id, rests)
+        events = types(await history(stack, chat.id))
+    assert texts(state) == [counted(100)]
+    assert events.count("run_acquired") == 2
+    assert events.count("message_appended") == 2
+
+
+class Flaky(Registry):
+    """Fails a few times, as a bug of ours would."""
+
+    failures = 2
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        if self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError
+        return super().specs()
+
+
+async def test_a_bug_is_logged_and_the_step_tried_again(
+    stack: Stack, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, logger="service.agent"):
+        async with hand(stack, registry=Flaky([], now=crew.now)):
+            chat = await ChatByHand.create(stack, "count 3")
+            state = await watch.until(chat.id, rests)
+    assert texts(state) == ["1 2 3"]
+    failed = [r for r in caplog.records if r.name == "service.agent.runner"]
+    assert [record.exc_info is not None for record in failed] == [True, True]
+
+
+async def test_an_answer_that_cannot_be_stored_fails_the_turn(
+    stack: Stack, watch: Watch
+) -> None:
+    provider = Speaks([ReasoningDelta("a"), BlockEnd({"s": "\x00"}), Finish("stop")])
+    async with hand(stack, provider=provider):
+        chat = await ChatByHand.create(stack)
+        state = await watch.until(chat.id, rests)
+    assert state.last_error is not None
+    assert state.last_error.message == "the model's answer cannot be stored"
+    assert len(provider.requests) == 1
+
+
+async def test_a_worker_gives_way_to_a_newer_release(stack: Stack) -> None:
+    provider = Gated()
+    async with hand(stack, provider=provider) as only:
+        chat = await ChatByHand.create(stack)
+        await provider.asked.wait()
+        newer = NewEvent("hologram_projected", 1, {"at": "2036-01-01T00:00:00Z"})
+        stream = StreamName("chat", chat.id)
+        await stack.appender.append(
+            AppendRequest(
+                (StreamAppend(stream, ANY, (newer,)),), str(uuid4()), b"hologram"
+            )
+        )
+        assert await only.worker.signals.left.wait() == (chat.id, Outcome.NEWER)
+        async with stack.pool.connection() as connection:
+            cursor = await connection.execute("SELECT count(*) FROM ops.leases")
+            assert await cursor.fetchone() == (0,)
+
+
+async def test_a_clock_that_jumps_changes_nothing(stack: Stack, watch: Watch) -> None:
+    readings = iter(range(10_000))
+
+    def jumping() -> datetime:
+        return crew.now() + timedelta(days=(-1) ** next(readings) * 400)
+
+    async with hand(stack, now=jumping):
+        chat = await ChatByHand.create(stack, "what time is it?")
+        state = await watch.until(chat.id, rests)
+    assert [m.role for m in state.messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+    ]
+    assert [m.id for m in state.messages] == sorted(m.id for m in state.messages)
+
+
+async def test_a_rejection_is_no_way_to_lose_a_chat(stack: Stack, watch: Watch) -> None:
+    """Many messages and interrupts at once: whatever is refused is looked at again."""
+    async with hand(stack, rate=2000):
+        chat = await ChatByHand.create(stack, "count 50")
+        for _ in range(10):
+            await asyncio.gather(
+                chat.send("count 20", busy="interrupt"), chat.send("count 10")
+            )
+            await watch.until(chat.id, lambda s: len(s.queue) < 5)
+        state = await watch.until(chat.id, lambda s: rests(s) and not s.queue)
+    assert len(texts(state, "user")) == 21
+    for said in texts(state):
+        assert counted(50).startswith(said)

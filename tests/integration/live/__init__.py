@@ -1,0 +1,1 @@
+"""Live parts on a real database."""
