@@ -34,9 +34,9 @@ from service.auth.policy import SCOPES
 from service.db.embedded.running import running_dsn
 from service.db.embedded.server import EmbeddedPostgres
 from service.db.guard import Guard
-from service.db.migrate import migrate
-from service.db.pool import Database, Pool
-from service.errors import Fault
+from service.db.migrate import migrate, schema_state
+from service.db.pool import Database, Pool, connect
+from service.errors import Fault, SetupError
 from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats
 from service.lease import Leases
@@ -136,6 +136,7 @@ async def run_service(
         if migrate_first:
             await migrate(databases.direct, say=_say)
             await make_read_models(databases.main, PROJECTIONS)
+        await _check_schema(databases.main)
         tasks = Tasks(stop)
         parts = await stack.enter_async_context(_parts(settings, databases, tasks))
         stack.push_async_callback(tasks.cancel)
@@ -346,6 +347,13 @@ class _Api:
         self._hub.end("shutdown")
         self._server.stop()
         await asyncio.wait([self._serving])
+
+
+async def _check_schema(database: Database) -> None:
+    """Refuse to run on a schema that this release cannot work on."""
+    async with await connect(database, role=None, name="start") as connection:
+        if not (await schema_state(connection)).current:
+            raise SetupError("the schema is not current; run `parley migrate`")
 
 
 async def _first_token(pool: Pool) -> str:

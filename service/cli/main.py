@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
+import psycopg
 import typer
 
 from service.cli import chat, follow, migrate, serve, token
@@ -29,7 +31,13 @@ def main() -> None:
     try:
         app()
     except ParleyError as error:
-        sys.stderr.write(f"parley: {error}\n")
-        sys.exit(1)
+        _fail(str(error))
+    except psycopg.OperationalError as error:
+        _fail(f"cannot reach the database: {str(error).strip()}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(why: str) -> NoReturn:
+    sys.stderr.write(f"parley: {why}\n")
+    sys.exit(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_byte_by_byte() -> None:
 def test_split_anywhere(cuts: list[int]) -> None:
     raw = STREAM.encode()
     edges = [0, *sorted(cuts), len(raw)]
-    pieces = [raw[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [raw[a:b] for a, b in pairwise(edges)]
     assert parse(*pieces) == BLOCKS
 
 

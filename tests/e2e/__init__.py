@@ -1,0 +1,1 @@
+"""The whole service as its users have it: a process, HTTP, signals."""

@@ -1,0 +1,212 @@
+"""From start to stop: one line, a streamed turn, a clean end, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.client.client import ApiError, Frame
+from service.db.embedded.postmaster import read_pid_file
+from tests.e2e.conftest import Serve, Served
+
+TURN_S = 30.0
+
+
+async def play(served: Served, text: str, *, token: str | None = None) -> list[Frame]:
+    """Create a chat and follow it to the end of its turn."""
+    frames: list[Frame] = []
+    async with asyncio.timeout(TURN_S), served.client(token) as client:
+        chat = await client.create(text)
+        async for frame in client.follow(chat["id"], after="0"):
+            frames.append(frame)
+            if frame.name == "turn_finished":
+                return frames
+    raise AssertionError("the stream ended")
+
+
+def streamed(frames: list[Frame]) -> str:
+    parts = [f.data["part"] for f in frames if f.name == "message_part"]
+    return "".join(part["text"] for part in parts if part["type"] == "text")
+
+
+def committed(frames: list[Frame]) -> str:
+    return "".join(
+        part["text"]
+        for f in frames
+        if f.name == "message" and f.data["message"]["role"] == "assistant"
+        for part in f.data["message"]["content"]
+        if part["type"] == "text"
+    )
+
+
+async def test_a_turn_is_streamed_token_by_token(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    async with serve(**on_database) as served:
+        assert set(served.ready) == {"url", "token", "database_url"}
+        assert served.ready["database_url"] == on_database["database_url"]
+        frames = await play(served, "count 12")
+        expected = " ".join(str(n) for n in range(1, 13))
+        assert streamed(frames) == expected
+        assert committed(frames) == expected
+        assert sum(f.name == "message_part" for f in frames) > 3
+        assert frames[-1].data["outcome"] == "finished"
+        assert await served.stop() == 0
+        assert served.rest == b""
+
+
+async def test_the_embedded_database_keeps_data_and_tokens_over_restarts(
+    serve: Serve, tmp_path: Path
+) -> None:
+    data = tmp_path / "new" / "folder"
+    async with serve("--data-dir", str(data)) as served:
+        first = served.token
+        await play(served, "count 3")
+        written = read_pid_file(data / "pgdata")
+        assert written is not None
+        assert await served.stop(signal.SIGINT) == 0
+        assert served.rest == b""
+    assert not _alive(written.pid)
+    async with serve("--data-dir", str(data)) as served:
+        assert served.token != first
+        for token in (first, served.token):
+            async with served.client(token) as client:
+                (chat,) = (await client.chats())["chats"]
+                assert chat["title"] == "count 3"
+        assert await served.stop() == 0
+
+
+async def test_a_second_service_on_the_same_folder_says_so(
+    serve: Serve, tmp_path: Path
+) -> None:
+    data = str(tmp_path / "data")
+    async with serve("--data-dir", data):
+        with pytest.raises(AssertionError, match="uses the data folder"):
+            async with serve("--data-dir", data):
+                pass
+
+
+async def test_a_taken_port_is_told_before_anything_is_started(
+    serve: Serve, on_database: dict[str, str], tmp_path: Path
+) -> None:
+    async with serve(**on_database) as served:
+        port = served.url.rpartition(":")[2]
+        data = tmp_path / "unused"
+        with pytest.raises(AssertionError, match=f"port {port} on 127.0.0.1 is taken"):
+            async with serve("--port", port, "--data-dir", str(data)):
+                pass
+        assert not data.exists()
+
+
+async def test_stop_sends_followers_away_and_gives_the_turn_back(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    """Stopped in the middle of a message: another process finishes the turn."""
+    settings = on_database | {"scripted_rate": "20", "shutdown_grace_s": "0.5"}
+    async with serve(**settings) as served, served.client() as client:
+        chat = await client.create("count 60")
+        names: list[str] = []
+        async with asyncio.timeout(TURN_S):
+            async with served.client() as follower:
+                async for frame in follower.follow(chat["id"], after="0"):
+                    names.append(frame.name)
+                    if names.count("message_part") == 3:
+                        break
+        assert await served.stop() == 0
+    async with serve(**(on_database | {"scripted_rate": "500"})) as served:
+        async with asyncio.timeout(TURN_S), served.client() as client:
+            async for frame in client.follow(chat["id"], after="0"):
+                if frame.name == "turn_finished":
+                    break
+            messages = (await client.messages(chat["id"]))["messages"]
+        assert frame.data["outcome"] == "finished"
+        said = [m for m in messages if m["role"] == "assistant"]
+        text = " ".join(str(n) for n in range(1, 61))
+        assert "".join(p["text"] for m in said for p in m["content"]) == text
+
+
+async def test_roles_in_processes_of_their_own(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    async with (
+        serve("--roles", "api", **on_database) as api,
+        serve("--roles", "worker", **on_database) as worker,
+        serve("--roles", "projector", **on_database) as projector,
+    ):
+        assert worker.ready["url"] is None
+        assert worker.ready["token"] is None
+        frames = await play(api, "hello")
+        assert frames[-1].data["outcome"] == "finished"
+        async with asyncio.timeout(TURN_S), api.client() as client:
+            while not (await client.chats())["chats"]:
+                pass  # the projector is another process: ask again
+        for served in (projector, worker, api):
+            assert await served.stop() == 0
+            assert served.rest == b""
+
+
+async def test_sigkill_leaves_a_database_that_the_next_start_takes_over(
+    serve: Serve, tmp_path: Path
+) -> None:
+    data = str(tmp_path / "data")
+    async with serve("--data-dir", data) as served:
+        await play(served, "count 3")
+        assert await served.stop(signal.SIGKILL) == -signal.SIGKILL
+    async with serve("--data-dir", data) as served:
+        await play(served, "count 3")
+        assert await served.stop() == 0
+
+
+async def test_a_database_without_the_schema_is_refused_without_migration(
+    serve: Serve, empty_database: str
+) -> None:
+    with pytest.raises(AssertionError, match="run `parley migrate`"):
+        async with serve("--no-migrate", database_url=empty_database):
+            pass
+
+
+async def test_a_database_that_is_not_there_is_told_in_one_line(serve: Serve) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=5"
+    with pytest.raises(AssertionError, match="parley: cannot reach the database") as e:
+        async with serve(database_url=nowhere):
+            pass
+    assert "Traceback" not in str(e.value)
+
+
+async def test_a_wrong_token_is_refused(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    async with serve(**on_database) as served:
+        async with served.client("parley_" + "x" * 43) as client:
+            with pytest.raises(ApiError) as refused:
+                await client.chats()
+        assert refused.value.status == 401
+
+
+async def test_logs_hold_neither_tokens_nor_texts(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    async with serve(**on_database, log_level="debug", log_format="json") as served:
+        await play(served, "tell me about cheese")
+        assert await served.stop() == 0
+        log = served.log.read_text()
+    assert "service stopping" in log
+    assert "cheese" not in log
+    assert served.token not in log
+    password = psycopg.conninfo.conninfo_to_dict(served.ready["database_url"]).get(
+        "password"
+    )
+    assert password is None or password not in log
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
