@@ -6,7 +6,7 @@ that the log still has the history that the read model was made from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,6 +17,7 @@ from projections.projection import Entry
 from service.db.pool import Connection
 from service.domain.events.chat import ChatEvent
 from service.domain.ids import CHAT
+from service.domain.upcasters import CURRENT
 from service.errors import Fault, FutureEvent
 from service.eventstore import store
 from service.eventstore.codec import decode
@@ -25,7 +26,7 @@ from service.eventstore.records import RecordedEvent
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One event of a page. Neither event nor error: nothing to project (erased)."""
+    """One event of a page. Neither event nor error: erased, or nobody here wants it."""
 
     recorded: RecordedEvent
     event: ChatEvent | None = None
@@ -58,15 +59,20 @@ class BrokenLog(Fault):
     """The log is not what a checkpoint was made from; only a person can go on."""
 
 
-async def read_page(connection: Connection, position: int, *, limit: int) -> Page:
-    """At least `limit` events after `position` while there are. Raises BrokenLog."""
+async def read_page(
+    connection: Connection, position: int, types: Collection[str], *, limit: int
+) -> Page:
+    """At least `limit` events after `position` while there are; decodes only `types`.
+
+    Raises BrokenLog.
+    """
     skipped = 1 if position > 0 else 0
     events = await store.read_log(connection, position - skipped, limit + skipped)
     if not events and skipped:
         raise BrokenLog(f"the log ends before position {position}")
     before = Place(events[0].position, events[0].digest) if skipped else Place()
     _check_contiguous(events, position + 1 - skipped)
-    items, future = _decode(events[skipped:])
+    items, future = decode_items(events[skipped:], types)
     full = future is None and len(items) >= limit
     return Page(before, tuple(items), full, future)
 
@@ -102,9 +108,29 @@ def appends(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
         yield tuple(group)
 
 
-def decode_item(recorded: RecordedEvent) -> Item:
-    """Decode one event; raises FutureEvent, keeps what else is wrong with it."""
+def decode_items(
+    events: Sequence[RecordedEvent], types: Collection[str]
+) -> tuple[list[Item], FutureEvent | None]:
+    """Decode up to the append, if there is one, that a newer release wrote."""
+    items: list[Item] = []
+    for event in events:
+        try:
+            items.append(decode_item(event, types))
+        except FutureEvent as error:
+            return _before_append(items, event), error
+    return items, None
+
+
+def decode_item(recorded: RecordedEvent, types: Collection[str]) -> Item:
+    """Decode an event of one of `types`; keeps what is wrong with it.
+
+    Raises FutureEvent for any event of a chat that a newer release wrote: the newer
+    release's projection may want it, and shares this one's checkpoint.
+    """
+    kind, shape = recorded.type, recorded.schema_version
     if recorded.stream.category != CHAT:
+        return Item(recorded)
+    if kind not in types and shape <= CURRENT.get(kind, 0):
         return Item(recorded)
     try:
         return Item(recorded, decode(recorded))
@@ -119,18 +145,6 @@ def _check_contiguous(events: Sequence[RecordedEvent], first: int) -> None:
                 f"the log has a hole: position {event.position}, expected {expected}; "
                 "verify the log"
             )
-
-
-def _decode(
-    events: Sequence[RecordedEvent],
-) -> tuple[list[Item], FutureEvent | None]:
-    items: list[Item] = []
-    for event in events:
-        try:
-            items.append(decode_item(event))
-        except FutureEvent as error:
-            return _before_append(items, event), error
-    return items, None
 
 
 def _before_append(items: list[Item], event: RecordedEvent) -> list[Item]:

@@ -44,7 +44,7 @@ async def _replay(
         events = await store.read_stream(connection, stream, version, PAGE)
         # what is past the checkpoint is the runner's to deliver
         items = [
-            decode_item(event)
+            decode_item(event, projection.types)
             for event in events
             if event.position <= checkpoint.place.position
         ]

@@ -155,8 +155,9 @@ class ProjectionRunner:
         self, connection: Connection, position: int, found: list[Checkpoint]
     ) -> Page | None:
         """The next page; those whose history it is not are stopped and left out."""
+        types = frozenset().union(*(each.projection.types for each in found))
         try:
-            page = await read_page(connection, position, limit=self._batch_size)
+            page = await read_page(connection, position, types, limit=self._batch_size)
         except BrokenLog as error:
             for checkpoint in found:
                 await self._stop(connection, checkpoint, error)

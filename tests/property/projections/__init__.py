@@ -1,0 +1,1 @@
+"""Read models and the fold tell the same, however the log is cut."""

@@ -1,0 +1,1 @@
+"""The database by itself: functions, triggers, views, roles, plans."""

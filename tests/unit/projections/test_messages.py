@@ -1,0 +1,32 @@
+"""The messages of chats."""
+
+from __future__ import annotations
+
+from projections.messages import MESSAGES
+from service.domain.events.chat import TurnSettings
+from tests import builders as b
+from tests.unit.projections.log import entries, rows
+
+
+def test_message_is_a_row_with_the_version_as_its_id() -> None:
+    settings = TurnSettings(model="small")
+    said = [b.created(), b.user("hello", settings=settings), b.attempt(2)]
+    answer = b.assistant("hi", epoch=2, attempt=1)
+    (new,) = rows(MESSAGES, entries(b.CHAT, *said, answer))
+    assert [row["id"] for row in new] == [2, 4]
+    assert new[0]["settings"] == {"model": "small"}
+    assert new[0]["created_by"] == b.OWNER
+    assert (new[1]["epoch"], new[1]["attempt"]) == (2, 1)
+    assert new[1]["parts"] == [{"type": "text", "text": "hi"}]
+
+
+def test_what_only_providers_may_see_is_left_out() -> None:
+    secret = b.call(provider_metadata={"signature": "s3cret"})
+    (new,) = rows(MESSAGES, entries(b.CHAT, b.assistant(secret)))
+    assert "provider_metadata" not in new[0]["parts"][0]
+
+
+def test_hidden_message_is_kept_for_those_who_may_see_it() -> None:
+    hidden = b.user("be brief", role="system", visibility="model", created_by=None)
+    (new,) = rows(MESSAGES, entries(b.CHAT, hidden))
+    assert (new[0]["role"], new[0]["visibility"]) == ("system", "model")
