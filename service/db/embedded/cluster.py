@@ -60,7 +60,7 @@ def prepare(
     if folder.cluster.exists():
         _check_major(folder.cluster, major(programs))
     else:
-        _create(folder, programs, scratch)
+        _create(folder, programs, scratch, sync=settings.get("fsync") != "off")
     lines = [f"{name} = {value}\n" for name, value in {**SETTINGS, **settings}.items()]
     # renamed into place: as root we write through nothing that Postgres may have laid
     conf = folder.path / CONF
@@ -90,7 +90,9 @@ def _check_major(cluster: Path, ours: str) -> None:
         )
 
 
-def _create(folder: DataFolder, programs: Programs, scratch: Path) -> None:
+def _create(
+    folder: DataFolder, programs: Programs, scratch: Path, *, sync: bool
+) -> None:
     """initdb in a folder beside, renamed when it is whole."""
     fresh = folder.cluster.with_name("pgdata.new")
     if fresh.exists():
@@ -112,6 +114,7 @@ def _create(folder: DataFolder, programs: Programs, scratch: Path) -> None:
             "--locale=C",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
+            *(() if sync else ("--no-sync",)),
             cwd=fresh,
         )
     finally:

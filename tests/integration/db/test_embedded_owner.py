@@ -10,6 +10,7 @@ import signal
 import stat
 import sys
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,8 +43,9 @@ async def main(folder, uid, site):
         os.setgid(uid)
         os.setuid(uid)
         os.chdir("/")
-    async with EmbeddedPostgres(Path(folder)) as postgres:
-        print(os.getpid(), postgres.pid, postgres.dsn, flush=True)
+    postgres = EmbeddedPostgres(Path(folder), settings={"fsync": "off"})
+    async with postgres:
+        print(postgres.pid, postgres.dsn, flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
@@ -55,8 +57,8 @@ an ordinary user may not read our interpreter."""
 @asynccontextmanager
 async def owner(
     folder: Path, *, uid: int = 0, site: str = ""
-) -> AsyncIterator[tuple[int, int, str]]:
-    """Run OWNER; gives its pid, the postmaster's pid and the DSN. Killed at the end."""
+) -> AsyncIterator[tuple[Process, int, str]]:
+    """Run OWNER; gives it, the postmaster's pid and the DSN. Killed at the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", OWNER, str(folder), str(uid), site),
         stdout=asyncio.subprocess.PIPE,
@@ -64,12 +66,10 @@ async def owner(
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), WAIT_S)
-        pid, postmaster, dsn = line.decode().split()
-        yield int(pid), int(postmaster), dsn
+        postmaster, dsn = line.decode().split()
+        yield process, int(postmaster), dsn
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await _kill(process)
         left = Postmaster.find(folder / "pgdata")
         if left is not None:
             left.send(signal.SIGKILL)
@@ -88,13 +88,12 @@ def open_folder() -> Iterator[Path]:
 
 async def test_orphan_of_a_killed_service_is_adopted(tmp_path: Path) -> None:
     said: list[str] = []
-    async with owner(tmp_path) as (pid, postmaster, dsn):
+    async with owner(tmp_path) as (service, postmaster, dsn):
         async with await psycopg.AsyncConnection.connect(dsn) as connection:
             await connection.execute("CREATE TABLE kept AS SELECT 7 AS a")
-        os.kill(pid, signal.SIGKILL)
+        await _kill(service)
         postgres = EmbeddedPostgres(tmp_path, settings=UNSAFE, say=said.append)
-        # the kernel frees the folder when the process has ended
-        await asyncio.wait_for(_start_when_free(postgres, pid), WAIT_S)
+        await postgres.start()
         assert postgres.pid == postmaster
         assert postgres.dsn == dsn
         async with await psycopg.AsyncConnection.connect(dsn) as connection:
@@ -126,14 +125,14 @@ async def test_root_runs_a_users_cluster_as_that_user(open_folder: Path) -> None
     data = open_folder / "data"
     data.mkdir()
     os.chown(data, _nobody().uid, _nobody().gid)
-    async with owner(data, uid=_nobody().uid, site=site) as (pid, postmaster, dsn):
+    async with owner(data, uid=_nobody().uid, site=site) as (service, postmaster, dsn):
         assert Path(f"/proc/{postmaster}").stat().st_uid == _nobody().uid
         async with await psycopg.AsyncConnection.connect(dsn) as connection:
             found = await connection.execute("SHOW data_directory")
             assert await found.fetchone() == (str(data / "pgdata"),)
-        os.kill(pid, signal.SIGKILL)
+        await _kill(service)
         postgres = EmbeddedPostgres(data, settings=UNSAFE)
-        await asyncio.wait_for(_start_when_free(postgres, pid), WAIT_S)
+        await postgres.start()
         assert postgres.pid == postmaster
         await postgres.stop()
     async with EmbeddedPostgres(data, settings=UNSAFE) as postgres:
@@ -169,12 +168,11 @@ def test_default_folder_of_root_can_be_reached() -> None:
     assert default_data_dir({}) == Path("/var/lib/parley")
 
 
-async def _start_when_free(postgres: EmbeddedPostgres, pid: int) -> None:
-    """Start when the killed process has let go of its lock."""
-    killed = Postmaster(pid)
-    await killed.exited()
-    killed.close()
-    await postgres.start()
+async def _kill(service: Process) -> None:
+    """As kill -9 does; the kernel frees its folder when it has ended."""
+    if service.returncode is None:
+        service.kill()
+    await asyncio.wait_for(service.wait(), WAIT_S)
 
 
 def _nobody() -> Account:
