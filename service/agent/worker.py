@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,14 +22,12 @@ from service.agent.hold import AWAY
 from service.agent.runner import Outcome
 from service.agent.signals import Signals
 from service.agent.slot import GIVE_BACK_S, Bench, Slot
-from service.db.pool import Pool
 from service.domain.ids import CHAT
 from service.errors import DatabaseAway, FutureEvent
 from service.eventstore.handle import Chats
 from service.eventstore.records import RecordedEvent
 from service.lease import Lease, Leases
 from service.log import log_context
-from service.readmodels.runnable import runnable_chats
 
 logger = logging.getLogger(__name__)
 
@@ -50,21 +45,6 @@ POSTPONED_S = 30.0
 
 Runnable = Callable[[int], Awaitable[Sequence[UUID]]]
 """Chats that need a worker and have none, most urgent first, at most so many."""
-
-
-def new_worker_name() -> str:
-    """A name that no other worker has or had: leases and fences compare it."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-def runnable_in(pool: Pool, *, lease_s: float) -> Runnable:
-    """The poll of the read model."""
-
-    async def poll(limit: int) -> Sequence[UUID]:
-        async with pool.connection() as connection:
-            return await runnable_chats(connection, limit, lease_s=lease_s)
-
-    return poll
 
 
 @dataclass(frozen=True, slots=True)
