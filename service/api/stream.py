@@ -80,6 +80,9 @@ async def follow_chat(request: Request) -> Response:
     known_only(request, "after")
     context = context_of(request)
     now, cursor = _place(request)
+    if context.hub.stale:
+        # known before a connection was waited for; nobody could be authenticated
+        return FramesResponse(lambda out: out.write(unavailable(None)))
     try:
         chat_id, _ = await load_chat(request, await subject_of(request), "chat.read")
     except AWAY:

@@ -26,6 +26,9 @@ Connection = psycopg.AsyncConnection[TupleRow]
 IDLE_IN_TRANSACTION_MS = 10_000
 """Our transactions wait for nothing: 10 s idle is a bug, and Postgres ends it."""
 
+ACQUIRE_TIMEOUT_S = 10.0
+"""A request that gets no connection for so long is told to come back."""
+
 _KEEPALIVES: dict[str, Any] = {
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -105,7 +108,7 @@ class Pool:
             max_size=size,
             open=False,
             name=f"parley-{role}",
-            timeout=30.0,
+            timeout=ACQUIRE_TIMEOUT_S,
             check=AsyncConnectionPool.check_connection,
             configure=lambda c: configure(c, database, role),
             kwargs={

@@ -82,6 +82,9 @@ class Follower:
 
     async def run(self) -> None:
         """Write frames until the stream ends; returns after `bye`."""
+        if self._hub.stale:
+            await self._out.write(unavailable(self._chat_id))
+            return
         try:
             with self._hub.watch(self._out):
                 async with self._hub.join(self._chat_id) as chat:

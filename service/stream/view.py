@@ -162,6 +162,7 @@ def _show(chat_id: UUID, before: View, after: View, event: ChatEvent) -> list[Pa
             payloads += [*_reset(before.preview), ("error", {"error": error})]
             ending = [("turn_finished", _turn(event.turn_id, "failed"))]
         case TurnFinished():
+            payloads += _reset(before.preview)
             ending = [("turn_finished", _turn(event.turn_id, "finished"))]
         case InterruptionFinished():
             payloads += _reset(before.preview)
