@@ -58,7 +58,7 @@ def clean(text: str, *, role_prefix: str = "parley") -> str:
     lines = [line.rstrip() for line in text.splitlines() if not NOISE.match(line)]
     kept = "\n".join(line.replace("; Owner: -", "") for line in lines)
     kept = kept.replace("; Tablespace: -", "")
-    kept = re.sub(rf"\b{role_prefix}_(?={'|'.join(ROLES)}\b)", "parley_", kept)
+    kept = re.sub(rf"\b{role_prefix}_(?=(?:{'|'.join(ROLES)})\b)", "parley_", kept)
     return HEADER + "\n" + re.sub(r"\n{3,}", "\n\n", kept).strip() + "\n"
 
 

@@ -49,7 +49,7 @@ _LOCK_TIMEOUT = "2s"
 _DDL_ATTEMPTS = 30
 """One minute of lock time-outs, then a person should look who holds the lock."""
 
-_ROLE_WORD = re.compile(rf"\bparley_(?={'|'.join(ROLES)}\b)")
+_ROLE_WORD = re.compile(rf"\bparley_(?=(?:{'|'.join(ROLES)})\b)")
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 

@@ -1,4 +1,4 @@
--- What is malformed about a batch, before it costs anybody the head lock; null: nothing.
+-- Says what is malformed about a batch, before it costs anybody the head lock.
 -- Called by: es.append. Locks: none. Errors: none.
 -- No SET search_path: es.append, its only caller, has set it.
 CREATE OR REPLACE FUNCTION es.append_problem(
