@@ -45,6 +45,8 @@ class Heartbeat:
         self._away = False
         self._free_at = 0.0
         self._due = asyncio.Event()
+        self.losses = 0
+        """Leases lost since the process started; read by metrics."""
 
     def hold(self, lease: Lease) -> None:
         """Renew this one from now on."""
@@ -131,6 +133,7 @@ class Heartbeat:
         if self._held.get(lease.chat_id) is not lease:
             return
         self.drop(lease)
+        self.losses += 1
         logger.warning(
             "lease lost",
             extra={"chat_id": str(lease.chat_id), "term": lease.term, "reason": reason},

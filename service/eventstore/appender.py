@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -60,6 +61,28 @@ READ_ONLY = "25006"
 """The server became a standby: a failover; the name leads to another one soon."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """What the appender did since the process started; read by metrics."""
+
+    events: int = 0
+    batches: int = 0
+    requests: int = 0
+    conflicts: int = 0
+
+    def count(self, outcomes: Sequence[RequestOutcome]) -> None:
+        """Add a batch that was committed."""
+        self.batches += 1
+        self.requests += len(outcomes)
+        for outcome in outcomes:
+            if outcome.outcome == "conflict":
+                self.conflicts += 1
+            elif outcome.outcome == "appended":
+                self.events += sum(
+                    s.last_version - s.first_version + 1 for s in outcome.streams
+                )
+
+
 class Appender:
     """The one way into the log. Enter it to start, leave it to drain and close.
 
@@ -83,6 +106,7 @@ class Appender:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._drained = asyncio.Event()
+        self.tally = Tally()
 
     async def __aenter__(self) -> Appender:
         self._tasks = [
@@ -99,6 +123,11 @@ class Appender:
                 await self._drained.wait()
         finally:
             await self._stop()
+
+    @property
+    def waiting(self) -> int:
+        """Requests without an answer."""
+        return len(self._unanswered)
 
     async def append(self, request: AppendRequest) -> AppendResult:
         """Append one request; returns when it is committed.
@@ -216,6 +245,7 @@ class Appender:
                 await lane.close()
             else:
                 lane.worked()
+                self.tally.count(outcomes)
                 for entry, outcome in zip(group, outcomes, strict=True):
                     self._answer(entry, outcome)
 
