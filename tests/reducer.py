@@ -91,7 +91,8 @@ class ChatOnScreen:
             self.error = None
 
     def _error(self, data: dict[str, Any]) -> None:
-        self.error = data["error"]
+        if "version" in data:  # else it is about the connection, not the chat
+            self.error = data["error"]
 
     def _turn_finished(self, data: dict[str, Any]) -> None:
         self.turns.append((data["turn_id"], data["outcome"]))

@@ -103,13 +103,13 @@ class Tail:
         ) as connection:
             if not self.started.is_set():
                 await self._start(connection)
+            self._tell_stale(False)
             rung = False
             while True:
                 if not rung:
                     # a new connection or a poll tick: is this still our history?
                     await self._check_place(connection)
                 await self._pass(connection, rung=rung)
-                self._tell_stale(False)
                 self.passes += 1
                 rung = await self._wakeup.wait(self._poll_interval_s)
 

@@ -263,7 +263,14 @@ class Following(RuleBasedStateMachine):
             parts = last.part.seq if last.part is not None else 0
             return (last.version, parts) == (state.version, said)
 
-        await watcher.client.until(there)
+        client = watcher.client
+        await client.until(lambda c: there(c) or c.ended.is_set())
+        while not there(client):
+            # sent away while the database was away: come back, as clients do
+            await watcher.disconnect()
+            await watcher.connect(self.stack)
+            client = watcher.client
+            await client.until(lambda c: there(c) or c.ended.is_set())
         await watcher.disconnect()
         watcher.check()
         screen = ChatOnScreen()
