@@ -19,11 +19,9 @@ EPISODE_BYTES = 1024 * 1024
 ROW_BYTES = 16 * 1024
 """Deltas are joined up to here, so that an outage does not end in one huge frame."""
 
-_ROW_OVERHEAD = len('{"role":"assistant","part":}')
-
 
 class Episode:
-    """The live parts of (chat, epoch, attempt), bounded by `capacity` bytes of JSON."""
+    """Live parts of (chat, epoch, attempt), at most `capacity` bytes of their JSON."""
 
     def __init__(
         self, chat_id: UUID, epoch: int, attempt: int, *, capacity: int = EPISODE_BYTES
@@ -54,7 +52,7 @@ class Episode:
             row.extend(delta, size)
 
     def _start_row(self, role: str, part: Mapping[str, Any]) -> None:
-        size = len(wire.dumps(part)) + _ROW_OVERHEAD
+        size = len(wire.dumps(part))
         if self._fits(size):
             self._waiting.append(_Row(role, part, size))
 

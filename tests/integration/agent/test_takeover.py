@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -137,6 +138,26 @@ async def test_kill_9_in_the_middle_of_a_message(
         "step_committed",
         "turn_finished",
     ]
+
+
+async def test_a_worker_that_was_asleep_appends_nothing_when_it_wakes_up(
+    stack: Stack, watch: Watch, database: Database
+) -> None:
+    """Stopped in the middle of a message, continued when another has finished it."""
+    async with mortal(database, lease_s=LEASE_S) as process:
+        chat = await ChatByHand.create(stack, "count 100")
+        async with stack.follow(chat.id, after="0") as client:
+            await client.until(lambda c: len(c.named("message_part")) >= 5)
+        process.send_signal(signal.SIGSTOP)
+        async with hand(stack, "awake", lease_s=LEASE_S):
+            await watch.until(chat.id, rests)
+        rested = types(await history(stack, chat.id))
+        process.send_signal(signal.SIGCONT)
+        # it works again, on something else, so it has seen what it lost
+        other = await ChatByHand.create(stack, "count 3")
+        await watch.until(other.id, rests)
+    assert types(await history(stack, chat.id)) == rested
+    assert texts(await chat.state()) == [counted(100)]
 
 
 async def test_a_worker_that_lost_its_lease_drops_its_work(
