@@ -48,8 +48,8 @@ DECLARE
   v_last bigint;
   v_at timestamptz;
   v_micros bigint;
-  -- One element per stream, as in the arguments: rank of the outcome of its request,
-  -- version and digest of its head, versions of an earlier request with the same key.
+  -- One element per stream, as in the arguments: rank of its request's outcome,
+  -- version and digest of its head, first and last of an earlier one.
   v_ranks int[];
   v_heads int[];
   v_digests bytea[];
@@ -57,10 +57,11 @@ DECLARE
   v_lasts int[];
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE 'es.append needs READ COMMITTED: an older snapshot hides the last position'
-      USING ERRCODE = 'ES500', HINT = 'call it in autocommit, or BEGIN as it is',
+    RAISE 'es.append needs READ COMMITTED: an old snapshot hides the last event'
+      USING ERRCODE = 'ES500',
         DETAIL = json_build_object('expected', 'read committed',
-          'actual', current_setting('transaction_isolation'));
+          'actual', current_setting('transaction_isolation')),
+        HINT = 'call it in autocommit, or BEGIN without a level';
   END IF;
   v_problem := es.append_problem(
     requests, categories, stream_ids, expected, expected_digests, keys,
@@ -68,8 +69,9 @@ BEGIN
   IF v_problem IS NOT NULL THEN
     RAISE 'malformed batch: %', v_problem USING ERRCODE = 'ES422',
       DETAIL = json_build_object('problem', v_problem,
-        'streams', cardinality(stream_ids), 'events', cardinality(event_streams)),
-      HINT = 'one element per (request, stream), one per event, each stream once';
+        'streams', cardinality(stream_ids),
+        'events', cardinality(event_streams)),
+      HINT = 'one element per (request, stream), one per event, a stream once';
   END IF;
   PERFORM FROM es.head FOR UPDATE;
   IF NOT FOUND THEN
@@ -85,7 +87,8 @@ BEGIN
   INTO v_last, v_at, v_ranks, v_heads, v_digests, v_firsts, v_lasts
   FROM (
     SELECT coalesce(h.version, 0) AS version,
-      coalesce(h.digest, '') AS digest, k.version AS first, k.append_last AS last,
+      coalesce(h.digest, '') AS digest,
+      k.version AS first, k.append_last AS last,
       max(CASE
         WHEN h.type = 'stream_purged' THEN 4
         WHEN k.request_hash <> u.hash THEN 3
@@ -94,8 +97,8 @@ BEGIN
           OR u.digest <> coalesce(h.digest, '')) THEN 1
         ELSE 0
       END) OVER (PARTITION BY u.request) AS rank
-    FROM unnest(requests, categories, stream_ids, expected, expected_digests, keys,
-        request_hashes) WITH ORDINALITY
+    FROM unnest(requests, categories, stream_ids, expected, expected_digests,
+        keys, request_hashes) WITH ORDINALITY
       AS u (request, category, stream_id, expected, digest, key, hash, place)
     LEFT JOIN LATERAL (
       SELECT e.version, e.digest, e.type FROM es.events AS e
@@ -116,8 +119,8 @@ BEGIN
     SELECT x.*, v_last + row_number() OVER (ORDER BY x.stream, x.place
         ROWS UNBOUNDED PRECEDING) AS position,
       es.payload_hash(
-        x.category, x.stream_id, x.version, x.append_last, x.type, x.schema_version,
-        v_micros, x.data, x.metadata) AS payload_hash
+        x.category, x.stream_id, x.version, x.append_last, x.type,
+        x.schema_version, v_micros, x.data, x.metadata) AS payload_hash
     FROM (
       SELECT ev.*, categories[ev.stream] AS category,
         stream_ids[ev.stream] AS stream_id,
@@ -126,22 +129,26 @@ BEGIN
         v_heads[ev.stream] + (count(*) OVER (PARTITION BY ev.stream))::int
           AS append_last
       FROM unnest(event_streams, types, schema_versions, datas, metadatas)
-        WITH ORDINALITY AS ev (stream, type, schema_version, data, metadata, place)
+        WITH ORDINALITY
+        AS ev (stream, type, schema_version, data, metadata, place)
       WHERE v_ranks[ev.stream] = 0
     ) AS x
   ), chained AS MATERIALIZED (
-    SELECT h.*, es.chain(v_digests[h.stream], h.payload_hash) OVER (
-      PARTITION BY h.stream ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
+    SELECT h.*,
+      es.chain(v_digests[h.stream], h.payload_hash) OVER (PARTITION BY h.stream
+        ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
       h.version = v_heads[h.stream] + 1 AS opens
     FROM hashed AS h
   ), inserted AS (
     INSERT INTO es.events (
       position, recorded_at, stream_id, version, append_last, schema_version,
-      category, type, data, metadata, idempotency_key, request_hash, payload_hash,
-      digest)
-    SELECT c.position, v_at, c.stream_id, c.version, c.append_last, c.schema_version,
-      c.category, c.type, c.data, c.metadata, CASE WHEN c.opens THEN keys[c.stream] END,
-      CASE WHEN c.opens THEN request_hashes[c.stream] END, c.payload_hash, c.digest
+      category, type, data, metadata, idempotency_key, request_hash,
+      payload_hash, digest)
+    SELECT c.position, v_at, c.stream_id, c.version, c.append_last,
+      c.schema_version, c.category, c.type, c.data, c.metadata,
+      CASE WHEN c.opens THEN keys[c.stream] END,
+      CASE WHEN c.opens THEN request_hashes[c.stream] END,
+      c.payload_hash, c.digest
     FROM chained AS c
   )
   SELECT requests[a.stream], (ARRAY[
@@ -153,7 +160,8 @@ BEGIN
       c.version AS last_version, c.position, c.digest
     FROM chained AS c WHERE c.version = c.append_last
     UNION ALL
-    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position, f.digest
+    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position,
+      f.digest
     FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
     CROSS JOIN LATERAL (
       SELECT CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,
@@ -204,7 +212,8 @@ BEGIN
     array_position(request_hashes, NULL)) IS NOT NULL THEN
     RETURN 'a request, stream, expected version, key or request hash is null';
   END IF;
-  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams)) IS NOT TRUE THEN
+  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams))
+    IS NOT TRUE THEN
     RETURN 'an event has no stream';
   END IF;
   IF v_streams = 1 THEN
@@ -272,8 +281,8 @@ CREATE FUNCTION es.payload_hash(category text, stream_id uuid, version integer, 
     LANGUAGE sql STABLE
     AS $$
   SELECT pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
-    category, stream_id, version, append_last, type, schema_version, recorded_at_us,
-    data, metadata)::text, 'UTF8'))
+    category, stream_id, version, append_last, type, schema_version,
+    recorded_at_us, data, metadata)::text, 'UTF8'))
 $$;
 
 -- Name: FUNCTION payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb); Type: COMMENT; Schema: es
@@ -294,7 +303,8 @@ BEGIN
   RETURN QUERY
   SELECT e.position, e.category, e.stream_id, e.version, e.append_last, e.type,
     e.schema_version,
-    CASE WHEN f.followed THEN e.data END, CASE WHEN f.followed THEN e.metadata END,
+    CASE WHEN f.followed THEN e.data END,
+    CASE WHEN f.followed THEN e.metadata END,
     e.recorded_at, e.digest
   FROM es.events AS e
   CROSS JOIN LATERAL (
@@ -302,7 +312,7 @@ BEGIN
   ) AS f (followed)
   WHERE e.position > after_position
     AND e.position <= coalesce((
-      -- An append has adjacent positions, so its border is a known distance away.
+      -- An append has adjacent positions: its border is a known distance away.
       SELECT b.position + b.append_last - b.version FROM es.events AS b
       WHERE b.position = after_position + greatest(max_events, 1)
     ), 9223372036854775807)
@@ -384,7 +394,7 @@ BEGIN
     FROM new_rows AS n GROUP BY n.category, n.stream_id
   ) AS s;
   v_text := v_payload;
-  -- NOTIFY refuses 8,000 bytes; a reader without streams reads the log all the same.
+  -- NOTIFY refuses 8,000 bytes; without streams a reader reads all the same.
   IF octet_length(v_text) > 7900 THEN
     v_text := v_payload || '{"streams": null}';
   END IF;
@@ -459,8 +469,9 @@ BEGIN
     (v.version <> v.expected_version, 'versions have a hole before this one'),
     (v.digest <> v.chained, 'the digest does not follow from the chain'),
     (v.type <> 'erased' AND v.payload_hash <> es.payload_hash(
-      v.category, v.stream_id, v.version, v.append_last, v.type, v.schema_version,
-      (extract(epoch FROM v.recorded_at) * 1000000)::bigint, v.data, v.metadata),
+      v.category, v.stream_id, v.version, v.append_last, v.type,
+      v.schema_version, (extract(epoch FROM v.recorded_at) * 1000000)::bigint,
+      v.data, v.metadata),
       'the event differs from its payload hash'),
     (v.position <= v.position_before, 'the position goes back'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
@@ -511,13 +522,15 @@ BEGIN
     WHERE b.stream_id = v.stream_id AND b.version = v.version - 1 LIMIT 1
   ) AS before ON true
   CROSS JOIN LATERAL (VALUES
-    (v.position <> v.position_before + 1, 'positions have a hole before this one'),
+    (v.position <> v.position_before + 1,
+      'positions have a hole before this one'),
     (v.version > 1 AND before.digest IS NULL, 'the version before is missing'),
     (v.digest <> sha256(coalesce(before.digest, '') || v.payload_hash),
       'the digest does not follow from the chain'),
     (v.type <> 'erased' AND v.payload_hash <> es.payload_hash(
-      v.category, v.stream_id, v.version, v.append_last, v.type, v.schema_version,
-      (extract(epoch FROM v.recorded_at) * 1000000)::bigint, v.data, v.metadata),
+      v.category, v.stream_id, v.version, v.append_last, v.type,
+      v.schema_version, (extract(epoch FROM v.recorded_at) * 1000000)::bigint,
+      v.data, v.metadata),
       'the event differs from its payload hash'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.version < v.append_last AND v.position_after IS NOT NULL

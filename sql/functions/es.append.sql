@@ -1,8 +1,9 @@
 -- Appends a batch of requests: the only way into the log.
 -- Called by: service.eventstore.store. The last statement of its transaction.
 -- Locks: es.head FOR UPDATE until commit, so commits follow positions.
--- Errors: ES422 malformed batch, ES500 isolation or missing head; outcomes are rows.
--- First seven arrays: one element per (request, stream); the others: one per event.
+-- Errors: ES422 malformed batch, ES500 isolation or missing head.
+-- The first seven arrays have one element per (request, stream), the others one
+-- per event; the answer has one row per (request, stream), in their order.
 CREATE OR REPLACE FUNCTION es.append(
   requests int[], categories text[], stream_ids uuid[], expected int[],
   expected_digests bytea[], keys text[], request_hashes bytea[],
@@ -24,8 +25,8 @@ DECLARE
   v_last bigint;
   v_at timestamptz;
   v_micros bigint;
-  -- One element per stream, as in the arguments: rank of the outcome of its request,
-  -- version and digest of its head, versions of an earlier request with the same key.
+  -- One element per stream, as in the arguments: rank of its request's outcome,
+  -- version and digest of its head, first and last of an earlier one.
   v_ranks int[];
   v_heads int[];
   v_digests bytea[];
@@ -33,10 +34,11 @@ DECLARE
   v_lasts int[];
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE 'es.append needs READ COMMITTED: an older snapshot hides the last position'
-      USING ERRCODE = 'ES500', HINT = 'call it in autocommit, or BEGIN as it is',
+    RAISE 'es.append needs READ COMMITTED: an old snapshot hides the last event'
+      USING ERRCODE = 'ES500',
         DETAIL = json_build_object('expected', 'read committed',
-          'actual', current_setting('transaction_isolation'));
+          'actual', current_setting('transaction_isolation')),
+        HINT = 'call it in autocommit, or BEGIN without a level';
   END IF;
   v_problem := es.append_problem(
     requests, categories, stream_ids, expected, expected_digests, keys,
@@ -44,8 +46,9 @@ BEGIN
   IF v_problem IS NOT NULL THEN
     RAISE 'malformed batch: %', v_problem USING ERRCODE = 'ES422',
       DETAIL = json_build_object('problem', v_problem,
-        'streams', cardinality(stream_ids), 'events', cardinality(event_streams)),
-      HINT = 'one element per (request, stream), one per event, each stream once';
+        'streams', cardinality(stream_ids),
+        'events', cardinality(event_streams)),
+      HINT = 'one element per (request, stream), one per event, a stream once';
   END IF;
   PERFORM FROM es.head FOR UPDATE;
   IF NOT FOUND THEN
@@ -61,7 +64,8 @@ BEGIN
   INTO v_last, v_at, v_ranks, v_heads, v_digests, v_firsts, v_lasts
   FROM (
     SELECT coalesce(h.version, 0) AS version,
-      coalesce(h.digest, '') AS digest, k.version AS first, k.append_last AS last,
+      coalesce(h.digest, '') AS digest,
+      k.version AS first, k.append_last AS last,
       max(CASE
         WHEN h.type = 'stream_purged' THEN 4
         WHEN k.request_hash <> u.hash THEN 3
@@ -70,8 +74,8 @@ BEGIN
           OR u.digest <> coalesce(h.digest, '')) THEN 1
         ELSE 0
       END) OVER (PARTITION BY u.request) AS rank
-    FROM unnest(requests, categories, stream_ids, expected, expected_digests, keys,
-        request_hashes) WITH ORDINALITY
+    FROM unnest(requests, categories, stream_ids, expected, expected_digests,
+        keys, request_hashes) WITH ORDINALITY
       AS u (request, category, stream_id, expected, digest, key, hash, place)
     LEFT JOIN LATERAL (
       SELECT e.version, e.digest, e.type FROM es.events AS e
@@ -92,8 +96,8 @@ BEGIN
     SELECT x.*, v_last + row_number() OVER (ORDER BY x.stream, x.place
         ROWS UNBOUNDED PRECEDING) AS position,
       es.payload_hash(
-        x.category, x.stream_id, x.version, x.append_last, x.type, x.schema_version,
-        v_micros, x.data, x.metadata) AS payload_hash
+        x.category, x.stream_id, x.version, x.append_last, x.type,
+        x.schema_version, v_micros, x.data, x.metadata) AS payload_hash
     FROM (
       SELECT ev.*, categories[ev.stream] AS category,
         stream_ids[ev.stream] AS stream_id,
@@ -102,22 +106,26 @@ BEGIN
         v_heads[ev.stream] + (count(*) OVER (PARTITION BY ev.stream))::int
           AS append_last
       FROM unnest(event_streams, types, schema_versions, datas, metadatas)
-        WITH ORDINALITY AS ev (stream, type, schema_version, data, metadata, place)
+        WITH ORDINALITY
+        AS ev (stream, type, schema_version, data, metadata, place)
       WHERE v_ranks[ev.stream] = 0
     ) AS x
   ), chained AS MATERIALIZED (
-    SELECT h.*, es.chain(v_digests[h.stream], h.payload_hash) OVER (
-      PARTITION BY h.stream ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
+    SELECT h.*,
+      es.chain(v_digests[h.stream], h.payload_hash) OVER (PARTITION BY h.stream
+        ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
       h.version = v_heads[h.stream] + 1 AS opens
     FROM hashed AS h
   ), inserted AS (
     INSERT INTO es.events (
       position, recorded_at, stream_id, version, append_last, schema_version,
-      category, type, data, metadata, idempotency_key, request_hash, payload_hash,
-      digest)
-    SELECT c.position, v_at, c.stream_id, c.version, c.append_last, c.schema_version,
-      c.category, c.type, c.data, c.metadata, CASE WHEN c.opens THEN keys[c.stream] END,
-      CASE WHEN c.opens THEN request_hashes[c.stream] END, c.payload_hash, c.digest
+      category, type, data, metadata, idempotency_key, request_hash,
+      payload_hash, digest)
+    SELECT c.position, v_at, c.stream_id, c.version, c.append_last,
+      c.schema_version, c.category, c.type, c.data, c.metadata,
+      CASE WHEN c.opens THEN keys[c.stream] END,
+      CASE WHEN c.opens THEN request_hashes[c.stream] END,
+      c.payload_hash, c.digest
     FROM chained AS c
   )
   SELECT requests[a.stream], (ARRAY[
@@ -129,7 +137,8 @@ BEGIN
       c.version AS last_version, c.position, c.digest
     FROM chained AS c WHERE c.version = c.append_last
     UNION ALL
-    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position, f.digest
+    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position,
+      f.digest
     FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
     CROSS JOIN LATERAL (
       SELECT CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,

@@ -34,7 +34,8 @@ BEGIN
     array_position(request_hashes, NULL)) IS NOT NULL THEN
     RETURN 'a request, stream, expected version, key or request hash is null';
   END IF;
-  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams)) IS NOT TRUE THEN
+  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams))
+    IS NOT TRUE THEN
     RETURN 'an event has no stream';
   END IF;
   IF v_streams = 1 THEN

@@ -1,5 +1,6 @@
 -- The digest chain as an aggregate: as a window function it is linear.
--- Called by: es.append, es.verify, es.verify_positions. Locks: none. Errors: none.
+-- Called by: es.append, es.verify, es.verify_positions.
+-- Locks: none. Errors: none.
 -- No SET search_path: it would cost more than the hash, once per event.
 CREATE OR REPLACE FUNCTION es.chain_next(
   state bytea, head bytea, payload_hash bytea
@@ -21,5 +22,6 @@ CREATE OR REPLACE AGGREGATE es.chain(head bytea, payload_hash bytea) (
 );
 COMMENT ON AGGREGATE es.chain(bytea, bytea) IS
   'Digest of the last row, from the digest before the first row and the hashes.';
-GRANT EXECUTE ON FUNCTION es.chain_next(bytea, bytea, bytea), es.chain(bytea, bytea)
-  TO parley_service, parley_dba;
+GRANT EXECUTE ON FUNCTION
+  es.chain_next(bytea, bytea, bytea), es.chain(bytea, bytea)
+TO parley_service, parley_dba;

@@ -1,5 +1,6 @@
 -- The one definition of what is hashed of an event.
--- Called by: es.append, es.verify, es.verify_positions. Locks: none. Errors: none.
+-- Called by: es.append, es.verify, es.verify_positions.
+-- Locks: none. Errors: none.
 -- No SET clause, so that PostgreSQL puts the expression in the caller's place.
 CREATE OR REPLACE FUNCTION es.payload_hash(
   category text, stream_id uuid, version int, append_last int, type text,
@@ -8,8 +9,8 @@ CREATE OR REPLACE FUNCTION es.payload_hash(
 LANGUAGE sql STABLE
 AS $$
   SELECT pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
-    category, stream_id, version, append_last, type, schema_version, recorded_at_us,
-    data, metadata)::text, 'UTF8'))
+    category, stream_id, version, append_last, type, schema_version,
+    recorded_at_us, data, metadata)::text, 'UTF8'))
 $$;
 COMMENT ON FUNCTION es.payload_hash(
   text, uuid, int, int, text, smallint, bigint, jsonb, jsonb

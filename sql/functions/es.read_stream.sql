@@ -1,13 +1,13 @@
 -- A page of one stream, ascending by version; it never ends inside an append.
 -- Called by: service.eventstore.store. Locks: none. Errors: none.
--- Versions have no holes, so the last event of the page is found by its number, and
--- the page goes on to that event's append border.
+-- Versions have no holes, so the last event of the page is found by its number,
+-- and the page goes on to that event's append border.
 CREATE OR REPLACE FUNCTION es.read_stream(
   stream_category text, stream uuid, after_version int, max_events int
 ) RETURNS TABLE (
-  "position" bigint, category text, stream_id uuid, version int, append_last int,
-  type text, schema_version smallint, data jsonb, metadata jsonb,
-  recorded_at timestamptz, digest bytea
+  "position" bigint, category text, stream_id uuid, version int,
+  append_last int, type text, schema_version smallint, data jsonb,
+  metadata jsonb, recorded_at timestamptz, digest bytea
 )
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Checks one stream from its first event: one row per problem, none when intact.
+-- Checks one stream from its first event: a row per problem, none when intact.
 -- Called by: people, and the command line. Locks: none. Errors: none.
 -- An erased event keeps its hash and its place in the chain; its text is gone.
 CREATE OR REPLACE FUNCTION es.verify(stream_category text, stream uuid)
@@ -32,8 +32,9 @@ BEGIN
     (v.version <> v.expected_version, 'versions have a hole before this one'),
     (v.digest <> v.chained, 'the digest does not follow from the chain'),
     (v.type <> 'erased' AND v.payload_hash <> es.payload_hash(
-      v.category, v.stream_id, v.version, v.append_last, v.type, v.schema_version,
-      (extract(epoch FROM v.recorded_at) * 1000000)::bigint, v.data, v.metadata),
+      v.category, v.stream_id, v.version, v.append_last, v.type,
+      v.schema_version, (extract(epoch FROM v.recorded_at) * 1000000)::bigint,
+      v.data, v.metadata),
       'the event differs from its payload hash'),
     (v.position <= v.position_before, 'the position goes back'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),

@@ -1,8 +1,9 @@
 -- Checks a range of the log: one row per problem, none when intact.
 -- Called by: people, and the command line. Locks: none. Errors: none.
--- Reads the range once, and for each event the digest of the one before in its stream.
-CREATE OR REPLACE FUNCTION es.verify_positions(first_position bigint, last_position bigint)
-RETURNS TABLE (
+-- Reads the range once, and for each event the digest before it in its stream.
+CREATE OR REPLACE FUNCTION es.verify_positions(
+  first_position bigint, last_position bigint
+) RETURNS TABLE (
   "position" bigint, category text, stream_id uuid, version int, problem text
 )
 LANGUAGE plpgsql STABLE
@@ -33,13 +34,15 @@ BEGIN
     WHERE b.stream_id = v.stream_id AND b.version = v.version - 1 LIMIT 1
   ) AS before ON true
   CROSS JOIN LATERAL (VALUES
-    (v.position <> v.position_before + 1, 'positions have a hole before this one'),
+    (v.position <> v.position_before + 1,
+      'positions have a hole before this one'),
     (v.version > 1 AND before.digest IS NULL, 'the version before is missing'),
     (v.digest <> sha256(coalesce(before.digest, '') || v.payload_hash),
       'the digest does not follow from the chain'),
     (v.type <> 'erased' AND v.payload_hash <> es.payload_hash(
-      v.category, v.stream_id, v.version, v.append_last, v.type, v.schema_version,
-      (extract(epoch FROM v.recorded_at) * 1000000)::bigint, v.data, v.metadata),
+      v.category, v.stream_id, v.version, v.append_last, v.type,
+      v.schema_version, (extract(epoch FROM v.recorded_at) * 1000000)::bigint,
+      v.data, v.metadata),
       'the event differs from its payload hash'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.version < v.append_last AND v.position_after IS NOT NULL

@@ -1,4 +1,4 @@
--- The event log, its lock, and the live parts: what everything else is derived from.
+-- The event log, its lock, and the live parts: what all else is derived from.
 -- Locks nothing that exists; takes milliseconds on an empty database.
 CREATE SCHEMA es;
 COMMENT ON SCHEMA es IS
@@ -9,7 +9,7 @@ COMMENT ON SCHEMA read IS
 CREATE SCHEMA platform;
 COMMENT ON SCHEMA platform IS
   'Plain tables: users, tokens, organizations, memberships.';
--- The schema ops is made before the first migration: yoyo keeps its tables in it.
+-- The schema ops is made before the first migration: yoyo's tables are in it.
 COMMENT ON SCHEMA ops IS
   'Operations: migrations, leases, checkpoints, parked streams, and views for DBAs.';
 
@@ -42,7 +42,8 @@ CREATE TABLE es.events (
   CONSTRAINT events__position__pkey PRIMARY KEY (position),
   CONSTRAINT events__stream_id__version__key UNIQUE (stream_id, version),
   CONSTRAINT events__position__check CHECK (position > 0),
-  CONSTRAINT events__version__check CHECK (version > 0 AND append_last >= version),
+  CONSTRAINT events__version__check
+    CHECK (version > 0 AND append_last >= version),
   CONSTRAINT events__schema_version__check CHECK (schema_version > 0),
   CONSTRAINT events__data__check CHECK (jsonb_typeof(data) = 'object'),
   CONSTRAINT events__metadata__check CHECK (jsonb_typeof(metadata) = 'object'),
@@ -51,14 +52,14 @@ CREATE TABLE es.events (
   CONSTRAINT events__digest__check
     CHECK (octet_length(payload_hash) = 32 AND octet_length(digest) = 32)
 ) WITH (
-  -- Nothing is ever deleted, so only inserts call for vacuum (visibility map, freezing):
-  -- after 100,000 rows or 1 %, not after the default 20 % of a large log.
+  -- Nothing is ever deleted, so only inserts call for vacuum (visibility map,
+  -- freezing): after 100,000 rows and 1 %, not after 20 % of a large log.
   autovacuum_vacuum_insert_threshold = 100000,
   autovacuum_vacuum_insert_scale_factor = 0.01
 );
 CREATE UNIQUE INDEX events__stream_id__idempotency_key__idx
   ON es.events (stream_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
--- recorded_at never goes back along positions, so BRIN finds a time with a few pages.
+-- recorded_at never goes back along positions: BRIN finds a time in few pages.
 CREATE INDEX events__recorded_at__idx ON es.events USING brin (recorded_at);
 -- lz4 packs and unpacks JSON faster than pglz; not every build has it.
 DO $$
@@ -113,7 +114,7 @@ CREATE UNLOGGED TABLE es.live_parts (
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT live_parts__pkey PRIMARY KEY (chat_id, epoch, attempt, seq)
 ) WITH (
-  -- Every row lives for seconds: vacuum early and without pause, or the table bloats.
+  -- A row lives for seconds: vacuum early and without pause, or it bloats.
   autovacuum_vacuum_scale_factor = 0.01,
   autovacuum_vacuum_threshold = 1000,
   autovacuum_vacuum_cost_delay = 0

@@ -1,5 +1,5 @@
 -- depends: 0001.create-event-log
--- Leases, projections with their checkpoints and parked streams, and what is deployed.
+-- Leases, projections with checkpoints and parked streams, what is deployed.
 -- Locks nothing that exists; takes milliseconds.
 CREATE UNLOGGED TABLE ops.leases (
   chat_id uuid NOT NULL,
@@ -9,7 +9,8 @@ CREATE UNLOGGED TABLE ops.leases (
   CONSTRAINT leases__pkey PRIMARY KEY (chat_id),
   CONSTRAINT leases__term__check CHECK (term > 0)
 ) WITH (
-  -- Half of each page stays free, so a heartbeat stays on its page and touches no index.
+  -- Half of each page stays free: a heartbeat stays on its page and touches no
+  -- index.
   fillfactor = 50,
   autovacuum_vacuum_scale_factor = 0.01,
   autovacuum_vacuum_cost_delay = 0

@@ -20,7 +20,8 @@ CREATE TABLE platform.organizations (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT organizations__pkey PRIMARY KEY (id),
   CONSTRAINT organizations__name__key UNIQUE (name),
-  CONSTRAINT organizations__name__check CHECK (char_length(name) BETWEEN 1 AND 200)
+  CONSTRAINT organizations__name__check
+    CHECK (char_length(name) BETWEEN 1 AND 200)
 );
 CREATE UNIQUE INDEX organizations__is_default__idx
   ON platform.organizations (is_default) WHERE is_default;

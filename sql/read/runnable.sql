@@ -1,4 +1,4 @@
--- The chats that a worker should hold, so that somebody goes on with their turn.
+-- The chats that a worker should hold, so that somebody goes on with them.
 -- Written by: projections/runnable.py. Read by: service/readmodels/runnable.py.
 -- Locks: none on other objects. {v} is the version of the projection.
 CREATE TABLE IF NOT EXISTS read.runnable__v{v} (

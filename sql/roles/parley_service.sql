@@ -1,8 +1,10 @@
--- API and workers: append through es functions, read, keep leases and live parts.
+-- API and workers: append through functions, read, keep leases and live parts.
 GRANT USAGE ON SCHEMA es, read, ops, platform TO parley_service;
 GRANT SELECT ON es.events TO parley_service;
 GRANT SELECT, INSERT, DELETE ON es.live_parts TO parley_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ops.leases TO parley_service;
-GRANT SELECT ON ops.projections, ops.checkpoints, ops.parked_streams TO parley_service;
+GRANT SELECT ON ops.projections, ops.checkpoints, ops.parked_streams
+  TO parley_service;
 GRANT SELECT ON ops.repeatables, ops._yoyo_migration TO parley_service;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA platform TO parley_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA platform
+  TO parley_service;

@@ -1,5 +1,6 @@
--- Rings the doorbell of the log: one notification per append, delivered at commit.
--- Payload {"first":p,"last":p,"streams":[[category,stream_id,first,last],...] | null}.
+-- Rings the doorbell of the log: one notification per append, heard at commit.
+-- Payload {"first":p,"last":p,"streams":[[category,stream_id,first,last],...]},
+-- streams null when they are too many.
 -- Called by: every INSERT into es.events. Locks: none. Errors: none.
 CREATE OR REPLACE FUNCTION es.tg_events__ring() RETURNS trigger
 LANGUAGE plpgsql VOLATILE
@@ -18,7 +19,7 @@ BEGIN
     FROM new_rows AS n GROUP BY n.category, n.stream_id
   ) AS s;
   v_text := v_payload;
-  -- NOTIFY refuses 8,000 bytes; a reader without streams reads the log all the same.
+  -- NOTIFY refuses 8,000 bytes; without streams a reader reads all the same.
   IF octet_length(v_text) > 7900 THEN
     v_text := v_payload || '{"streams": null}';
   END IF;

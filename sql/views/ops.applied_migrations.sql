@@ -2,7 +2,9 @@
 -- Called by: people. Locks: none. Errors: none.
 DROP VIEW IF EXISTS ops.applied_migrations;
 CREATE VIEW ops.applied_migrations AS
-SELECT m.migration_id AS migration, m.applied_at_utc AT TIME ZONE 'UTC' AS applied_at
+SELECT
+  m.migration_id AS migration,
+  m.applied_at_utc AT TIME ZONE 'UTC' AS applied_at
 FROM ops._yoyo_migration AS m;
 COMMENT ON VIEW ops.applied_migrations IS 'Numbered migrations and when they ran.';
 GRANT SELECT ON ops.applied_migrations TO parley_service, parley_dba;
