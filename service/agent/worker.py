@@ -93,8 +93,9 @@ class Worker:
         self._task = asyncio.create_task(self._work(), name="worker")
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """In order, unless there is no time for it."""
+        await (self.stop() if kind is None else self.abort())
 
     async def ended(self) -> None:
         """Wait until the worker has ended; raises when it did so by a fault of ours."""
@@ -134,6 +135,14 @@ class Worker:
         self._task.cancel()
         await asyncio.wait([self._task])
         self._task = None
+
+    async def abort(self) -> None:
+        """End at once, as a crash would; the leases run out by themselves."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
 
     async def _until_empty(self, seconds: float) -> bool:
         try:
