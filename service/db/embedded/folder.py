@@ -104,7 +104,7 @@ def runtime_base() -> Path:
     uid = os.geteuid()
     base = _base()
     # root's holds folders of the server's user, who must get through
-    _make_private(base, mode=0o711 if uid == 0 else 0o700)
+    make_folder(base, mode=0o711 if uid == 0 else 0o700)
     found = base.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
         raise SetupError(f"{base} is not ours; remove it (or have it removed)")
@@ -115,7 +115,7 @@ def socket_folder(folder: DataFolder, account: Account) -> Path:
     """A 0700 folder of the server's user, always the same for one data folder."""
     name = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:12]
     path = runtime_base() / name
-    _make_private(path, mode=0o700)
+    make_folder(path, mode=0o700)
     account.own(path)
     return path
 
@@ -134,8 +134,15 @@ def _base() -> Path:
     return Path(f"/tmp/parley-{uid}")  # noqa: S108 - checked to be ours
 
 
-def _make_private(path: Path, *, mode: int) -> None:
+def make_folder(path: Path, *, mode: int) -> None:
+    """Make `path` with exactly this mode, whatever the umask; leave one that is there.
+
+    Raises SetupError.
+    """
     try:
-        path.mkdir(mode=mode, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True)
+        path.chmod(mode)
+    except FileExistsError:
+        return
     except OSError as error:
         raise SetupError(f"cannot make {path}: {error.strerror}") from error

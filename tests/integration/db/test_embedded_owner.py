@@ -86,6 +86,14 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    """What is made is closed to others, as on a hardened machine."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
 async def test_orphan_of_a_killed_service_is_adopted(tmp_path: Path) -> None:
     said: list[str] = []
     async with owner(tmp_path) as (service, postmaster, dsn):
@@ -105,7 +113,10 @@ async def test_orphan_of_a_killed_service_is_adopted(tmp_path: Path) -> None:
 
 
 @as_root
-async def test_root_reaches_a_closed_folder_without_opening_it(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("strict_umask")
+async def test_root_reaches_a_closed_folder_without_opening_it(
+    tmp_path: Path,
+) -> None:
     """Below a 0700 folder of root's, the server's user works all the same."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -140,8 +151,11 @@ async def test_root_runs_a_users_cluster_as_that_user(open_folder: Path) -> None
 
 
 @as_root
+@pytest.mark.usefixtures("strict_umask")
 def test_programs_that_root_alone_may_read_are_copied(
-    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     site = tmp_path / "closed"
     site.mkdir(mode=0o700)
