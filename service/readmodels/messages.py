@@ -15,7 +15,7 @@ NEWEST_FIRST = """
 SELECT chat_id, id, role, visibility, parts, created_at, created_by, settings,
   queued_id, epoch, attempt
 FROM read.messages
-WHERE chat_id = %s AND id > %s AND id < %s AND visibility IN ('user', 'both')
+WHERE chat_id = %s AND id > %s::int AND id < %s::int AND visibility IN ('user', 'both')
 ORDER BY id DESC
 LIMIT %s
 """
@@ -24,7 +24,7 @@ OLDEST_FIRST = """
 SELECT chat_id, id, role, visibility, parts, created_at, created_by, settings,
   queued_id, epoch, attempt
 FROM read.messages
-WHERE chat_id = %s AND id > %s AND id < %s AND visibility IN ('user', 'both')
+WHERE chat_id = %s AND id > %s::int AND id < %s::int AND visibility IN ('user', 'both')
 ORDER BY id
 LIMIT %s
 """

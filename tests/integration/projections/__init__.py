@@ -1,0 +1,1 @@
+"""The projector on a real server, and what goes wrong with it."""
