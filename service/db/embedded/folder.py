@@ -11,6 +11,7 @@ lies elsewhere: a socket's path may have 107 bytes only, a data folder's may hav
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -46,6 +47,11 @@ class DataFolder:
         self.cluster = self.path / "pgdata"
         self.start_log = self.path / "start.log"
         self._lock: TextIO | None = None
+
+    @property
+    def locked(self) -> bool:
+        """Whether the folder is ours now."""
+        return self._lock is not None
 
     def lock(self) -> None:
         """Make the folder if it is missing and take it.
@@ -113,11 +119,16 @@ def runtime_base() -> Path:
 
 def socket_folder(folder: DataFolder, account: Account) -> Path:
     """A 0700 folder of the server's user, always the same for one data folder."""
-    name = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:12]
-    path = runtime_base() / name
+    path = runtime_base() / _name(folder)
     make_folder(path, mode=0o700)
     account.own(path)
     return path
+
+
+def remove_socket_folder(folder: DataFolder) -> None:
+    """Leave no empty folder behind; one that is in use stays."""
+    with contextlib.suppress(OSError):
+        (_base() / _name(folder)).rmdir()
 
 
 def write_private(path: Path, text: str) -> None:
@@ -125,13 +136,6 @@ def write_private(path: Path, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text)
-
-
-def _base() -> Path:
-    uid = os.geteuid()
-    if uid == 0 and os.access("/run", os.W_OK):
-        return Path("/run/parley")
-    return Path(f"/tmp/parley-{uid}")  # noqa: S108 - checked to be ours
 
 
 def make_folder(path: Path, *, mode: int) -> None:
@@ -146,3 +150,14 @@ def make_folder(path: Path, *, mode: int) -> None:
         return
     except OSError as error:
         raise SetupError(f"cannot make {path}: {error.strerror}") from error
+
+
+def _base() -> Path:
+    uid = os.geteuid()
+    if uid == 0 and os.access("/run", os.W_OK):
+        return Path("/run/parley")
+    return Path(f"/tmp/parley-{uid}")  # noqa: S108 - checked to be ours
+
+
+def _name(folder: DataFolder) -> str:
+    return hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:12]

@@ -19,7 +19,12 @@ import psycopg
 
 from service.db.embedded import account, binaries, cluster, logs
 from service.db.embedded.binaries import Programs
-from service.db.embedded.folder import DataFolder, runtime_base, socket_folder
+from service.db.embedded.folder import (
+    DataFolder,
+    remove_socket_folder,
+    runtime_base,
+    socket_folder,
+)
 from service.db.embedded.postmaster import Postmaster, read_pid_file
 from service.errors import SetupError
 
@@ -114,7 +119,9 @@ class EmbeddedPostgres:
         if self._postmaster is not None:
             await self._stop_postmaster(self._postmaster)
             self._forget(self._postmaster)
-        self._folder.unlock()
+        if self._folder.locked:
+            remove_socket_folder(self._folder)
+            self._folder.unlock()
 
     def _prepare(self) -> None:
         """All that must be on disk before a start. Blocks for about a second."""

@@ -134,6 +134,8 @@ async def test_stop_is_complete_and_may_be_repeated(folder: Path) -> None:
     assert not Path(f"/proc/{pid}").exists()
     assert read_pid_file(folder / "pgdata") is None
     assert postgres.pid is None
+    sockets = parse_qs(urlsplit(postgres.dsn).query)["host"][0]
+    assert not Path(sockets).exists()
 
 
 async def test_other_major_version_is_refused_with_the_way_out(folder: Path) -> None:

@@ -11,7 +11,12 @@ import pytest
 from service.db.embedded import cluster, folder, logs
 from service.db.embedded.account import Account
 from service.db.embedded.binaries import CLEAN_ENVIRONMENT, Programs
-from service.db.embedded.folder import DataFolder, default_data_dir, socket_folder
+from service.db.embedded.folder import (
+    DataFolder,
+    default_data_dir,
+    remove_socket_folder,
+    socket_folder,
+)
 from service.db.embedded.postmaster import PidFile, Postmaster, read_pid_file
 from service.errors import SetupError
 
@@ -68,6 +73,9 @@ def test_socket_folder_is_private_short_and_the_same_for_a_folder(
     assert socket_folder(DataFolder(tmp_path / "two"), OURSELVES) != one
     assert stat.S_IMODE(one.stat().st_mode) == 0o700
     assert len(os.fsencode(one)) < 50
+    for name in ("one", "two"):
+        remove_socket_folder(DataFolder(tmp_path / name))
+    assert not one.exists()
 
 
 def test_socket_folder_that_somebody_else_laid_is_refused(
