@@ -26,16 +26,14 @@ from projections.runner import ProjectionRunner
 from projections.tables import make_read_models
 from service.agent.act import Means
 from service.agent.worker import Pace, Worker
-from service.api.context import Context
-from service.api.routes import build_api
-from service.api.server import HttpServer, bind, url_of
-from service.auth.bearer import Bearer, hash_token, new_token
+from service.api.host import ApiHost
+from service.api.server import bind, url_of
+from service.auth.bearer import hash_token, new_token
 from service.auth.policy import SCOPES
-from service.db.embedded.running import running_dsn
-from service.db.embedded.server import EmbeddedPostgres
 from service.db.guard import Guard
 from service.db.migrate import migrate, schema_state
 from service.db.pool import Database, Pool, connect
+from service.db.source import Databases, open_database, say
 from service.errors import Fault, SetupError
 from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats
@@ -48,8 +46,7 @@ from service.platform.users import ensure_first_user
 from service.providers.scripted import Scripted
 from service.readmodels.runnable import runnable_chats
 from service.settings import Role, Settings
-from service.stream.hub import Hub
-from service.subscription.listener import LIVE_CHANNEL, LOG_CHANNEL, Listener
+from service.subscription.listener import LOG_CHANNEL, Listener
 from service.subscription.tail import Tail
 from service.tools.clock import clock
 from service.tools.registry import Registry
@@ -57,6 +54,23 @@ from service.tools.registry import Registry
 logger = logging.getLogger(__name__)
 
 ALL_ROLES: frozenset[Role] = frozenset({"api", "worker", "projector"})
+
+APPENDER_SIGNS = {
+    "events": "Events appended",
+    "batches": "Batches committed; events / batches is the size of a batch",
+    "requests": "Requests answered",
+    "conflicts": "Requests that met another version than they expected",
+}
+LISTENER_SIGNS = {"connects": "Connections for LISTEN; all but one are reconnects"}
+GUARD_SIGNS = {"violations": "Slow calls made while a connection was held"}
+LIVE_SIGNS = {"flushes": "Flushes of live parts", "dropped": "Live parts without room"}
+PROJECTOR_SIGNS = {
+    "events": "Events projected",
+    "batches": "Batches committed",
+    "parked": "Streams parked at an event that cannot be projected",
+    "stopped": "Projections stopped",
+    "reconnects": "Connections lost",
+}
 
 
 class PartEnded(Fault):
@@ -71,14 +85,6 @@ class Started:
     """None for a process without the role api."""
     token: str | None
     database_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Databases:
-    """The database by the way that requests take, and the direct way."""
-
-    main: Database
-    direct: Database
 
 
 @dataclass(eq=False, slots=True)
@@ -134,7 +140,7 @@ async def run_service(
             stack.callback(listening.close)
         databases = await stack.enter_async_context(open_database(settings, data_dir))
         if migrate_first:
-            await migrate(databases.direct, say=_say)
+            await migrate(databases.direct, say=say)
             await make_read_models(databases.main, PROJECTIONS)
         await _check_schema(databases.main)
         tasks = Tasks(stop)
@@ -143,30 +149,6 @@ async def run_service(
         await _run(parts, settings, roles, listening, on_started)
     if tasks.ended is not None:
         raise PartEnded(f"{tasks.ended} ended by itself; see the log")
-
-
-@asynccontextmanager
-async def open_database(
-    settings: Settings, data_dir: Path, *, beside_service: bool = False
-) -> AsyncIterator[Databases]:
-    """The database that the settings name, or the embedded one in `data_dir`.
-
-    `beside_service`: use the embedded server of a service that runs there already.
-    """
-    prefix = settings.role_prefix
-    if settings.database_url is not None:
-        main = settings.database_url.get_secret_value()
-        listen = settings.listen_url or settings.database_url
-        yield Databases(
-            Database(main, role_prefix=prefix, pooled=settings.database_pooler),
-            Database(listen.get_secret_value(), role_prefix=prefix),
-        )
-        return
-    if beside_service and (dsn := running_dsn(data_dir)) is not None:
-        yield Databases(*[Database(dsn, role_prefix=prefix)] * 2)
-        return
-    async with EmbeddedPostgres(data_dir, say=_say) as postgres:
-        yield Databases(*[Database(postgres.dsn, role_prefix=prefix)] * 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +179,11 @@ async def _parts(
             deadline_s=settings.append_deadline_s,
         ) as appender,
     ):
+        listener, metrics = Listener(databases.direct.dsn), Metrics()
+        metrics.counters("appender", appender.tally, APPENDER_SIGNS)
+        metrics.gauges("appender", appender, {"waiting": "Requests without an answer"})
+        metrics.counters("listener", listener, LISTENER_SIGNS)
+        metrics.counters("guard", guard, GUARD_SIGNS)
         yield Parts(
             databases=databases,
             tasks=tasks,
@@ -204,8 +191,8 @@ async def _parts(
             pool=pool,
             appender=appender,
             chats=Chats(pool, appender, cache_bytes=settings.state_cache_bytes),
-            listener=Listener(databases.direct.dsn),
-            metrics=Metrics(),
+            listener=listener,
+            metrics=metrics,
         )
 
 
@@ -218,11 +205,12 @@ async def _run(
 ) -> None:
     tasks, main = parts.tasks, parts.databases.main
     tail = Tail(main, poll_interval_s=settings.poll_interval_s)
+    parts.metrics.gauges("tail", tail, {"position": "Position read to in the log"})
     parts.listener.subscribe(LOG_CHANNEL, tail.ring_log)
     tail.on_reset(parts.chats.forget_all)
     async with AsyncExitStack() as working:
         worker = _worker(parts, settings, tail) if "worker" in roles else None
-        api = _Api(parts, settings, tail, listening) if listening is not None else None
+        api = _api(parts, settings, tail) if listening is not None else None
         if "projector" in roles:
             _start_projector(parts, settings)
         tasks.start("listener", parts.listener.run())
@@ -231,17 +219,28 @@ async def _run(
         await _first_of(tail.started, tasks.stop)
         if worker is not None:
             await working.enter_async_context(worker)
-        token = None
-        if api is not None:
-            token = await _first_token(parts.pool)
-            await api.start()
-        url = None if listening is None else url_of(listening)
+        token, url = None, None
+        if api is not None and listening is not None:
+            token, url = await _first_token(parts.pool), url_of(listening)
+            await api.start(listening, tasks.start)
         on_started(Started(url=url, token=token, database_url=main.dsn))
         logger.info("service started", extra={"roles": ",".join(sorted(roles))})
         await tasks.stop.wait()
         logger.info("service stopping")
         if api is not None:
             await api.stop()
+
+
+def _api(parts: Parts, settings: Settings, tail: Tail) -> ApiHost:
+    return ApiHost(
+        chats=parts.chats,
+        pool=parts.pool,
+        tail=tail,
+        listener=parts.listener,
+        metrics=parts.metrics,
+        settings=settings,
+        now=utc_now,
+    )
 
 
 def _start_projector(parts: Parts, settings: Settings) -> None:
@@ -252,6 +251,7 @@ def _start_projector(parts: Parts, settings: Settings) -> None:
         poll_interval_s=settings.poll_interval_s,
     )
     parts.tasks.start("projector", runner.run())
+    parts.metrics.counters("projector", runner.tally, PROJECTOR_SIGNS)
 
 
 @asynccontextmanager
@@ -285,7 +285,13 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
         )
         tail.subscribe(worker.on_events)
         tasks.start("janitor", Janitor(main).run())
+        parts.metrics.gauges("worker", worker, {"running": "Chats that run here"})
+        parts.metrics.counters(
+            "worker_lease", worker.heartbeat, {"losses": "Leases lost"}
+        )
+        parts.metrics.counters("live", flusher, LIVE_SIGNS)
         async with worker:
+            tasks.start("worker", worker.ended())
             yield
 
 
@@ -301,52 +307,6 @@ async def _first_of(*signals: asyncio.Event) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-
-
-class _Api:
-    """The role api: hub and HTTP."""
-
-    def __init__(
-        self, parts: Parts, settings: Settings, tail: Tail, listening: socket.socket
-    ) -> None:
-        self._tasks = parts.tasks
-        self._hub = Hub(
-            chats=parts.chats,
-            pool=parts.pool,
-            ring_frames=settings.ring_frames,
-            ring_bytes=settings.ring_bytes,
-            heartbeat_s=settings.stream_heartbeat_s,
-            send_timeout_s=settings.stream_send_timeout_s,
-            ring_live=tail.ring_live,
-        )
-        tail.subscribe(self._hub.on_events)
-        tail.follow(self._hub.followed, self._hub.read_parts)
-        tail.on_reset(self._hub.reset)
-        tail.on_stale(self._hub.on_stale)
-        parts.listener.subscribe(LIVE_CHANNEL, tail.ring_live)
-        context = Context(
-            chats=parts.chats,
-            pool=parts.pool,
-            bearer=Bearer(parts.pool, now=utc_now),
-            hub=self._hub,
-            metrics=parts.metrics,
-            now=utc_now,
-            stream_lifetime_s=settings.stream_lifetime_s,
-        )
-        origins = [o.strip() for o in settings.cors_origins.split(",") if o.strip()]
-        self._server = HttpServer(build_api(context, cors_origins=origins), listening)
-
-    async def start(self) -> None:
-        """Take connections."""
-        self._tasks.start("hub", self._hub.run())
-        self._serving = self._tasks.start("http", self._server.run())
-        await self._server.started()
-
-    async def stop(self) -> None:
-        """Say bye to followers, answer what is being served."""
-        self._hub.end("shutdown")
-        self._server.stop()
-        await asyncio.wait([self._serving])
 
 
 async def _check_schema(database: Database) -> None:
@@ -374,7 +334,3 @@ async def _first_token(pool: Pool) -> str:
 def utc_now() -> datetime:
     """The clock of the process."""
     return datetime.now(UTC)  # noqa: TID251  the one reading; everybody else is given it
-
-
-def _say(progress: str) -> None:
-    logger.info("start", extra={"progress": progress})

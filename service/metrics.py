@@ -1,19 +1,19 @@
 """Vital signs for Prometheus: one registry per process, read when it is scraped.
 
-Counts live in the parts that make them (an appender knows its batches); `watch` says
-how to read one. So no part depends on a metrics library, and a scrape costs what it
+Counts live in the parts that make them (an appender knows its batches); `counters` and
+`gauges` say where. So no part depends on a metrics library, and a scrape costs what it
 costs, not every append. Labels are bounded: routes and statuses, never ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -28,34 +28,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 """Buckets of request times; an append takes half a millisecond when idle."""
 
-Kind = Literal["counter", "gauge"]
-Reading = float | Mapping[str, float]
-"""A number, or numbers by the value of the sign's one label."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sign:
-    name: str
-    help: str
-    kind: Kind
-    label: str | None
-    read: Callable[[], Reading]
-
-    def collect(self) -> Metric:
-        family = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
-        labels = [self.label] if self.label is not None else []
-        metric = family(self.name, self.help, labels=labels)
-        reading = self.read()
-        if isinstance(reading, Mapping):
-            for value, number in reading.items():
-                metric.add_metric([value], number)
-        else:
-            metric.add_metric([], reading)
-        return metric
+Family = type[CounterMetricFamily] | type[GaugeMetricFamily]
 
 
 class Metrics(Collector):
-    """The registry of one process, with the two signs of its HTTP rim."""
+    """The registry of one process, with the signs of its HTTP rim."""
 
     def __init__(self) -> None:
         self._signs: list[_Sign] = []
@@ -77,23 +54,53 @@ class Metrics(Collector):
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.lag_events = Gauge(
+            "parley_projection_lag_events",
+            "Events that a read model is behind the log",
+            ["projection"],
+            registry=self.registry,
+        )
+        self.lag_seconds = Gauge(
+            "parley_projection_lag_seconds",
+            "Age of the oldest event that is not in a read model yet",
+            ["projection"],
+            registry=self.registry,
+        )
 
-    def watch(
-        self,
-        name: str,
-        help_: str,
-        read: Callable[[], Reading],
-        *,
-        kind: Kind = "gauge",
-        label: str | None = None,
-    ) -> None:
-        """Read `parley_<name>` from its owner at every scrape."""
-        self._signs.append(_Sign(f"parley_{name}", help_, kind, label, read))
+    def counters(self, part: str, owner: object, signs: Mapping[str, str]) -> None:
+        """Read these attributes of `owner`, which only grow, at every scrape.
+
+        `signs` maps an attribute to its help; the name is `parley_<part>_<attribute>`.
+        """
+        self._watch(CounterMetricFamily, part, owner, signs)
+
+    def gauges(self, part: str, owner: object, signs: Mapping[str, str]) -> None:
+        """Like `counters`, for numbers that go up and down."""
+        self._watch(GaugeMetricFamily, part, owner, signs)
 
     def collect(self) -> Iterable[Metric]:
         """Called by the registry."""
-        return [sign.collect() for sign in self._signs]
+        for sign in self._signs:
+            metric = sign.family(sign.name, sign.help)
+            metric.add_metric([], float(getattr(sign.owner, sign.attribute)))
+            yield metric
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
+
+    def _watch(
+        self, family: Family, part: str, owner: object, signs: Mapping[str, str]
+    ) -> None:
+        for attribute, text in signs.items():
+            name = f"parley_{part}_{attribute}"
+            self._signs.append(_Sign(name, text, family, owner, attribute))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    name: str
+    help: str
+    family: Family
+    owner: object
+    attribute: str

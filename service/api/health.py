@@ -42,6 +42,10 @@ async def readyz(request: Request) -> Response:
 
 
 async def prometheus(request: Request) -> Response:
-    """Vital signs, as Prometheus reads them."""
-    text = context_of(request).metrics.render()
+    """Vital signs, as Prometheus reads them; lag as the database tells it now."""
+    context = context_of(request)
+    for row in (await look(context.pool)).lag:
+        context.metrics.lag_events.labels(row.projection).set(row.events_behind)
+        context.metrics.lag_seconds.labels(row.projection).set(row.seconds_behind)
+    text = context.metrics.render()
     return Response(text, headers={"content-type": metrics.CONTENT_TYPE})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from service.app import open_database
 from service.cli.options import (
     AsJson,
     DataDir,
@@ -14,6 +13,7 @@ from service.cli.options import (
     set_up_logs,
 )
 from service.db import migrate as schema
+from service.db.source import open_database
 from service.settings import Settings
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.app import open_database, utc_now
+from service.app import utc_now
 from service.auth.bearer import hash_token, new_token
 from service.auth.policy import SCOPES
 from service.cli.options import (
@@ -27,6 +27,7 @@ from service.cli.options import (
 )
 from service.db.migrate import schema_state
 from service.db.pool import Connection, connect
+from service.db.source import open_database
 from service.domain.times import rfc3339
 from service.errors import SetupError
 from service.platform.tokens import (

@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,43 @@ START_S = 60.0
 STOP_S = 40.0
 
 
+class Log:
+    """What the process writes to standard error, line by line."""
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._lines: list[str] = []
+        self._grew = asyncio.Condition()
+        self._reading = asyncio.create_task(self._read(stream))
+
+    async def has(self, text: str) -> None:
+        """Wait until it says this."""
+        async with asyncio.timeout(STOP_S), self._grew:
+            await self._grew.wait_for(lambda: text in self._text)
+
+    async def whole(self) -> str:
+        """All of it; waits for the end of the process."""
+        async with asyncio.timeout(STOP_S):
+            await self._reading
+        return self._text
+
+    @property
+    def _text(self) -> str:
+        return "".join(self._lines)
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        while line := await stream.readline():
+            async with self._grew:
+                self._lines.append(line.decode())
+                self._grew.notify_all()
+
+
 @dataclass
 class Served:
     """A running service."""
 
     process: asyncio.subprocess.Process
     ready: dict[str, Any]
-    log: Path
+    log: Log
     rest: bytes = field(default=b"")
     """Standard output after the ready line; empty, or the test fails."""
 
@@ -60,6 +90,7 @@ class Served:
         assert self.process.stdout is not None
         async with asyncio.timeout(STOP_S):
             self.rest += await self.process.stdout.read()
+            await self.log.whole()
             return await self.process.wait()
 
 
@@ -67,48 +98,37 @@ Serve = Callable[..., Any]
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Serve:
+def serve() -> Serve:
     """`async with serve(...) as served`: arguments go to the command line.
 
     Settings go in as keywords: `database_url=...` is PARLEY_DATABASE_URL.
     """
-    started = 0
 
     @asynccontextmanager
     async def run(*arguments: str, **settings: str) -> AsyncIterator[Served]:
-        nonlocal started
-        started += 1
-        log = tmp_path / f"serve-{started}.log"
         environ = {f"PARLEY_{k.upper()}": v for k, v in settings.items()}
-        with log.open("wb") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                str(PARLEY), "serve", "--port", "0", "--json", *arguments,
-                env=dict(os.environ) | environ,  # noqa: TID251  PATH and HOME
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-            )  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            str(PARLEY), "serve", "--port", "0", "--json", *arguments,
+            env=dict(os.environ) | environ,  # noqa: TID251  PATH and HOME
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        log = Log(process.stderr)
         try:
-            yield Served(process, await _ready(process, log), log)
+            async with asyncio.timeout(START_S):
+                line = await process.stdout.readline()
+            assert line, f"it did not start:\n{await log.whole()}"
+            served = Served(process, wire.loads(line), log)
+            yield served
         finally:
             if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.terminate()
-                async with asyncio.timeout(STOP_S):
-                    await process.wait()
-            # the transport of the pipe outlives the process otherwise
-            assert process.stdout is not None
-            await process.stdout.read()
+                process.terminate()
+            # reads both pipes to their ends, which their transports wait for
+            await Served(process, {}, log).ended()
 
     return run
-
-
-async def _ready(process: asyncio.subprocess.Process, log: Path) -> dict[str, Any]:
-    assert process.stdout is not None
-    async with asyncio.timeout(START_S):
-        line = await process.stdout.readline()
-    assert line, f"it did not start:\n{log.read_text()}"
-    ready: dict[str, Any] = wire.loads(line)
-    return ready
 
 
 @pytest.fixture

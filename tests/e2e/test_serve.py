@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import httpx2
 import psycopg
 import pytest
 
@@ -19,10 +20,18 @@ TURN_S = 30.0
 
 async def play(served: Served, text: str, *, token: str | None = None) -> list[Frame]:
     """Create a chat and follow it to the end of its turn."""
+    async with served.client(token) as client:
+        chat = await client.create(text)
+    return await follow(served, chat["id"], token=token)
+
+
+async def follow(
+    served: Served, chat_id: str, *, token: str | None = None
+) -> list[Frame]:
+    """All frames of a chat from the start to the end of its first turn."""
     frames: list[Frame] = []
     async with asyncio.timeout(TURN_S), served.client(token) as client:
-        chat = await client.create(text)
-        async for frame in client.follow(chat["id"], after="0"):
+        async for frame in client.follow(chat_id, after="0"):
             frames.append(frame)
             if frame.name == "turn_finished":
                 return frames
@@ -119,15 +128,9 @@ async def test_stop_sends_followers_away_and_gives_the_turn_back(
                         break
         assert await served.stop() == 0
     async with serve(**(on_database | {"scripted_rate": "500"})) as served:
-        async with asyncio.timeout(TURN_S), served.client() as client:
-            async for frame in client.follow(chat["id"], after="0"):
-                if frame.name == "turn_finished":
-                    break
-            messages = (await client.messages(chat["id"]))["messages"]
-        assert frame.data["outcome"] == "finished"
-        said = [m for m in messages if m["role"] == "assistant"]
-        text = " ".join(str(n) for n in range(1, 61))
-        assert "".join(p["text"] for m in said for p in m["content"]) == text
+        frames = await follow(served, chat["id"])
+        assert frames[-1].data["outcome"] == "finished"
+        assert committed(frames) == " ".join(str(n) for n in range(1, 61))
 
 
 async def test_roles_in_processes_of_their_own(
@@ -194,7 +197,7 @@ async def test_logs_hold_neither_tokens_nor_texts(
     async with serve(**on_database, log_level="debug", log_format="json") as served:
         await play(served, "tell me about cheese")
         assert await served.stop() == 0
-        log = served.log.read_text()
+        log = await served.log.whole()
     assert "service stopping" in log
     assert "cheese" not in log
     assert served.token not in log
@@ -210,3 +213,38 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_vital_signs_are_told(serve: Serve, on_database: dict[str, str]) -> None:
+    async with serve(**on_database) as served:
+        await play(served, "count 3")
+        async with httpx2.AsyncClient(base_url=served.url) as http:
+            text = (await http.get("/metrics")).text
+    signs = {line.split(" ")[0]: line.split(" ")[1] for line in text.splitlines()}
+    for name in (
+        "appender_events_total", "appender_batches_total", "listener_connects_total",
+        "live_flushes_total", "projector_events_total", "tail_position",
+    ):  # fmt: skip
+        assert float(signs[f"parley_{name}"]) > 0, name
+    for name in (
+        "appender_conflicts_total", "appender_waiting", "stream_followers",
+        "worker_lease_losses_total", "guard_violations_total", "worker_running",
+        'projection_lag_events{projection="chats"}',
+    ):  # fmt: skip
+        assert f"parley_{name}" in signs
+    assert float(signs["parley_guard_violations_total"]) == 0
+
+
+async def test_a_second_signal_does_not_wait_for_the_turn(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    settings = on_database | {"scripted_rate": "1", "shutdown_grace_s": "300"}
+    async with serve(**settings) as served, served.client() as client:
+        chat = await client.create("count 1000")
+        async with asyncio.timeout(TURN_S):
+            async for frame in client.follow(chat["id"]):
+                if frame.name == "message_part":
+                    break
+        served.process.send_signal(signal.SIGINT)
+        await served.log.has("service stopping")
+        assert await served.stop(signal.SIGINT) == 130

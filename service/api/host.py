@@ -1,0 +1,100 @@
+"""The role api of a process: the hub of its followers, and its HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from service.api.context import Context
+from service.api.routes import build_api
+from service.api.server import HttpServer
+from service.auth.bearer import Bearer
+from service.db.pool import Pool
+from service.eventstore.handle import Chats
+from service.metrics import Metrics
+from service.settings import Settings
+from service.stream.hub import Hub
+from service.subscription.listener import LIVE_CHANNEL, Listener
+from service.subscription.tail import Tail
+
+Start = Callable[[str, Coroutine[Any, Any, object]], asyncio.Task[None]]
+"""Runs a long task under a name, for an owner that watches it."""
+
+
+class ApiHost:
+    """Made before the tail runs, so that the hub hears everything."""
+
+    def __init__(
+        self,
+        *,
+        chats: Chats,
+        pool: Pool,
+        tail: Tail,
+        listener: Listener,
+        metrics: Metrics,
+        settings: Settings,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.hub = Hub(
+            chats=chats,
+            pool=pool,
+            ring_frames=settings.ring_frames,
+            ring_bytes=settings.ring_bytes,
+            heartbeat_s=settings.stream_heartbeat_s,
+            send_timeout_s=settings.stream_send_timeout_s,
+            ring_live=tail.ring_live,
+        )
+        tail.subscribe(self.hub.on_events)
+        tail.follow(self.hub.followed, self.hub.read_parts)
+        tail.on_reset(self.hub.reset)
+        tail.on_stale(self.hub.on_stale)
+        listener.subscribe(LIVE_CHANNEL, tail.ring_live)
+        metrics.gauges("stream", self.hub, {"followers": "Open streams"})
+        metrics.gauges("http", self, {"connections": "Open connections, idle ones too"})
+        self._context = Context(
+            chats=chats,
+            pool=pool,
+            bearer=Bearer(pool, now=now),
+            hub=self.hub,
+            metrics=metrics,
+            now=now,
+            stream_lifetime_s=settings.stream_lifetime_s,
+        )
+        self._origins = settings.cors_origins.split(",")
+        self._serving: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open connections, idle ones too."""
+        return 0 if self._server is None else self._server.connections
+
+    async def start(self, listening: socket.socket, start: Start) -> None:
+        """Take connections; returns when they are taken."""
+        origins = [origin.strip() for origin in self._origins if origin.strip()]
+        app = build_api(self._context, cors_origins=origins)
+        self._server = HttpServer(app, listening)
+        start("hub", self.hub.run())
+        self._serving = start("http", self._server.run())
+        started = asyncio.create_task(self._server.started(), name="http-start")
+        try:
+            await asyncio.wait(
+                (started, self._serving), return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            started.cancel()
+
+    async def stop(self) -> None:
+        """Say bye to followers, answer what is being served."""
+        self.hub.end("shutdown")
+        if self._server is None or self._serving is None:
+            return
+        self._server.stop()
+        try:
+            await asyncio.wait([self._serving])
+        except asyncio.CancelledError:
+            self._server.force()
+            raise
