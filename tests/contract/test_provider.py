@@ -53,10 +53,9 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=list(CASES))
 def case(request: pytest.FixtureRequest) -> Case:
-    made: Case = request.param
-    return made
+    return CASES[request.param]
 
 
 def asking(text: str, *after: Message) -> ModelRequest:

@@ -117,6 +117,7 @@ def test_blocks_without_text_are_left_out() -> None:
 def test_reasoning_without_text_is_kept_for_its_signature() -> None:
     answer = assembled(ReasoningDelta(""), BlockEnd({"signature": "s"}))
     (part,) = answer.parts()
+    assert isinstance(part, ReasoningPart)
     assert part.provider_metadata == {"signature": "s"}
 
 
