@@ -13,11 +13,10 @@ import logging
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 
-from service.db.embedded import account, binaries, cluster, logs
+from service.db.embedded import account, binaries, cluster, logs, running
 from service.db.embedded.binaries import Programs
 from service.db.embedded.folder import (
     DataFolder,
@@ -184,7 +183,7 @@ class EmbeddedPostgres:
         while postmaster.alive():
             written = read_pid_file(self._folder.cluster)
             if written and written.pid == postmaster.pid and written.status == "ready":
-                self._dsn = self._dsn_of(written.socket_folder, written.port)
+                self._dsn = running.dsn(self._folder, written)
                 return True
             if loop.time() - said >= SAY_EVERY_S:
                 said = loop.time()
@@ -267,12 +266,6 @@ class EmbeddedPostgres:
             logger.warning("a fast stop of postgres took too long")
             postmaster.send(signal.SIGQUIT)
             await postmaster.exited()
-
-    def _dsn_of(self, sockets: str, port: int) -> str:
-        return (
-            f"postgresql://{cluster.LOGIN}:{quote(self._folder.password())}"
-            f"@/{cluster.LOGIN}?host={quote(sockets, safe='/')}&port={port}"
-        )
 
     def _ready_programs(self) -> Programs:
         if self._programs is None:
