@@ -8,6 +8,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import uvloop
 
@@ -43,6 +44,10 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def _say_of(case: str, text: str) -> None:
+    say(f"{case}: {text}")
+
+
 async def run(names: Sequence[str], *, quick: bool) -> list[Result]:
     """Run these cases on one server; a case that fails does not stop the others."""
     results: list[Result] = []
@@ -50,9 +55,7 @@ async def run(names: Sequence[str], *, quick: bool) -> list[Result]:
         for name in names:
             say(f"== {name}")
             case = importlib.import_module(f"scripts.benchmarks.cases.{name}")
-            bench = Bench(
-                started, quick, lambda text, n=name: say(f"{n}: {text}"), machine()
-            )
+            bench = Bench(started, quick, partial(_say_of, name), machine())
             try:
                 results += await case.run(bench)
             except Exception as error:

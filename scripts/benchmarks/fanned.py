@@ -90,7 +90,11 @@ async def nginx_nchan(_bench: Bench) -> AsyncIterator[FanOut]:
         folder = Path(stack.enter_context(temporary))
         started = await stack.enter_async_context(child(nchan.argv(folder, port)))
         publish = await stack.enter_async_context(_published(port))
-        yield _fan_out(nchan.workers(started.pid), port, publish)
+        async with asyncio.timeout(START_S):
+            # the port is open before the worker is there
+            while not (workers := nchan.workers(started.pid)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        yield _fan_out(workers, port, publish)
 
 
 def free_port() -> int:

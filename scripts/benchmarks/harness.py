@@ -57,7 +57,7 @@ class Result:
     @property
     def ratio(self) -> float | None:
         """To the baseline; without one, to the limit of the budget."""
-        if self.value is None:
+        if self.value is None or self.baseline == 0:
             return None
         if self.baseline is not None:
             return self.value / self.baseline

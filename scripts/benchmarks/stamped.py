@@ -39,5 +39,5 @@ def readings(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    service.app.Scripted = Stamped  # type: ignore[misc]
+    service.app.Scripted = Stamped  # type: ignore[attr-defined]
     main()

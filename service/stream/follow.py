@@ -86,14 +86,13 @@ class Follower:
             await self._out.write(unavailable(self._chat_id))
             return
         try:
-            with self._hub.watch(self._out):
-                async with self._hub.join(self._chat_id) as chat:
-                    if self._fresh:
-                        await self._snapshot(chat, "snapshot")
-                    elif self._now:
-                        self._stand_at(chat.view, chat.digest)
-                        self._cursor = chat.cursor
-                    await self._follow(chat, chat.ring.index_after(self._cursor))
+            async with self._hub.join(self._chat_id, self._out) as chat:
+                if self._fresh:
+                    await self._snapshot(chat, "snapshot")
+                elif self._now:
+                    self._stand_at(chat.view, chat.digest)
+                    self._cursor = chat.cursor
+                await self._follow(chat, chat.ring.index_after(self._cursor))
         except AWAY:
             await self._out.write(unavailable(self._chat_id))
         except FutureEvent:

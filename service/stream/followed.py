@@ -167,11 +167,11 @@ class FollowedChat:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def wait(self) -> None:
-        """Wait for the next pulse."""
+    def wait(self) -> asyncio.Future[None]:
+        """Await it for the next pulse. No coroutine: its frame would cost memory."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
-        await waiter
+        return waiter
 
     def close(self) -> None:
         """Give all bytes back."""

@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Collection,
-    Coroutine,
-    Iterator,
-    Sequence,
-)
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from itertools import groupby
 from typing import Any, NoReturn
 from uuid import UUID
@@ -95,36 +87,40 @@ class Hub:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    @contextmanager
-    def watch(self, outlet: Outlet) -> Iterator[None]:
-        """Cut this outlet when its client takes nothing for too long."""
-        self._outlets.add(outlet)
-        try:
-            yield
-        finally:
-            self._outlets.discard(outlet)
+    def join(self, chat_id: ChatId, outlet: Outlet) -> Joined:
+        """Follow a chat while entered; `outlet` is cut when its client stalls.
 
-    @asynccontextmanager
-    async def join(self, chat_id: ChatId) -> AsyncIterator[FollowedChat]:
-        """Follow a chat. Raises what `Chats.load` raises."""
+        Entering raises what `Chats.load` raises.
+        """
+        return Joined(self, chat_id, outlet)
+
+    def enter(self, chat_id: ChatId, outlet: Outlet) -> _Entry:
+        """One more follower; `leave` must follow."""
         entry = self._followed.get(chat_id)
         if entry is None:
             entry = self._followed[chat_id] = _Entry()
         entry.followers += 1
-        try:
-            async with entry.lock:
-                if entry.chat is None:
-                    entry.chat = await self._open(chat_id, entry)
-            if entry.chat.behind:
-                self._read_behind(entry.chat)
-            yield entry.chat
-        finally:
-            entry.followers -= 1
-            if entry.followers == 0:
-                if self._followed.get(chat_id) is entry:
-                    del self._followed[chat_id]
-                if entry.chat is not None:
-                    entry.chat.close()
+        self._outlets.add(outlet)
+        return entry
+
+    def leave(self, chat_id: ChatId, outlet: Outlet, entry: _Entry) -> None:
+        """One follower less; the last one closes the chat."""
+        self._outlets.discard(outlet)
+        entry.followers -= 1
+        if entry.followers == 0:
+            if self._followed.get(chat_id) is entry:
+                del self._followed[chat_id]
+            if entry.chat is not None:
+                entry.chat.close()
+
+    async def chat_of(self, chat_id: ChatId, entry: _Entry) -> FollowedChat:
+        """The chat, read when this is its first follower."""
+        async with entry.lock:
+            if entry.chat is None:
+                entry.chat = await self._open(chat_id, entry)
+        if entry.chat.behind:
+            self._read_behind(entry.chat)
+        return entry.chat
 
     @property
     def followers(self) -> int:
@@ -265,3 +261,25 @@ class _Entry:
         self.chat: FollowedChat | None = None
         self.moved = False
         self.lock = asyncio.Lock()
+
+
+class Joined:
+    """A follower's place in the hub. No generator: its frame would cost memory."""
+
+    __slots__ = ("_chat_id", "_entry", "_hub", "_outlet")
+
+    def __init__(self, hub: Hub, chat_id: ChatId, outlet: Outlet) -> None:
+        self._hub = hub
+        self._chat_id = chat_id
+        self._outlet = outlet
+
+    async def __aenter__(self) -> FollowedChat:
+        entry = self._entry = self._hub.enter(self._chat_id, self._outlet)
+        try:
+            return await self._hub.chat_of(self._chat_id, entry)
+        except BaseException:
+            self._hub.leave(self._chat_id, self._outlet, entry)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._hub.leave(self._chat_id, self._outlet, self._entry)

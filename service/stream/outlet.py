@@ -38,8 +38,16 @@ class Outlet:
 
     def cut_if_stalled(self, timeout_s: float) -> None:
         """Cancel the writing task when its send has been stuck for `timeout_s`."""
-        if self._since is None or self._task is None:
-            return
-        if self.loop.time() - self._since > timeout_s:
+        if self._since is not None and self.loop.time() - self._since > timeout_s:
+            self.end()
+
+    def end(self) -> None:
+        """Cancel the writing task: its client has left, or is to be cut."""
+        if self._task is not None and not self.cut:
             self.cut = True
             self._task.cancel()
+
+    def uncancel(self) -> None:
+        """The writing task has ended its stream and goes on."""
+        if self._task is not None:
+            self._task.uncancel()
