@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from service import wire
-from service.domain.chat.state import ChatState
 from service.domain.events.chat import ChatEvent
-from service.stream.follow import snapshot
 from service.stream.view import Frame, View, advance, see
 from tests import builders as b
-from tests.reducer import ChatOnScreen
 
 
 def show(*appends: Sequence[ChatEvent]) -> list[list[tuple[str, dict[str, Any]]]]:
