@@ -36,8 +36,8 @@ def test_cursor_has_the_documented_forms() -> None:
     "text",
     [
         "", " ", "x", "-1", "7~", "7~xyz", "7~0A1B2C3D", "7/3.1", "7/3.1.2.4", "7+",
-        "+1", "7 ", " 7", "7\n", "9999999999", "7/9999999999.1.1", "\u0667", "1e3", "0x1",
-        "7" * 100, "now ", "7~0a1b2c3d0",
+        "+1", "7 ", " 7", "7\n", "9999999999", "7/9999999999.1.1", "\u0667", "1e3",
+        "0x1", "7" * 100, "now ", "7~0a1b2c3d0",
     ],
 )  # fmt: skip
 def test_cursor_that_is_none_is_malformed(text: str) -> None:
