@@ -118,6 +118,11 @@ class Hub:
         async with entry.lock:
             if entry.chat is None:
                 entry.chat = await self._open(chat_id, entry)
+        if self._followed.get(chat_id) is not entry:
+            # a reset came while it was read: the tail no longer feeds it
+            entry.chat.end(self.ending or "reset")
+        elif self.ending is not None:
+            entry.chat.end(self.ending)
         if entry.chat.behind:
             self._read_behind(entry.chat)
         return entry.chat
