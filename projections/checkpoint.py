@@ -3,6 +3,9 @@
 Correctness rests on the compare-and-set of (position, digest) in the transaction of the
 effects. The advisory lock only spares losers their work; it is the first statement of
 the transaction, so that everything read later is newer than the lock.
+
+It also turns off waiting for the disk: a crash of Postgres loses effects and checkpoint
+together or not at all, and what is lost is made again from the log.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from service.errors import Conflict
 from service.eventstore.records import RecordedEvent
 
 LOCK = """
-SELECT p.name
+SELECT p.name, p.version
 FROM unnest(%s::text[], %s::int[]) AS p (name, version)
 WHERE pg_try_advisory_xact_lock(
   hashtextextended(format('parley projection %%s %%s', p.name, p.version), 0))
+  AND set_config('synchronous_commit', 'off', true) = 'off'
 """
 
 LOCK_AND_WAIT = """
@@ -29,7 +33,7 @@ SELECT pg_advisory_xact_lock(
 """
 
 CHECKPOINTS = """
-SELECT c.projection, c.position, c.digest, ARRAY(
+SELECT c.projection, c.version, c.position, c.digest, ARRAY(
   SELECT k.stream_id FROM ops.parked_streams AS k
   WHERE k.projection = c.projection AND k.version = c.version)
 FROM ops.checkpoints AS c
@@ -94,8 +98,8 @@ async def lock(
 ) -> list[Projection]:
     """Those that no other transaction holds; they are ours until the commit."""
     cursor = await connection.execute(LOCK, _keys(projections))
-    held = {name for (name,) in await cursor.fetchall()}
-    return [p for p in projections if p.name in held]
+    held = set(await cursor.fetchall())
+    return [p for p in projections if p.key in held]
 
 
 async def lock_and_wait(connection: Connection, projection: Projection) -> None:
@@ -108,13 +112,11 @@ async def read(
 ) -> list[Checkpoint]:
     """The checkpoints of those that are not stopped, in the order of `projections`."""
     cursor = await connection.execute(CHECKPOINTS, _keys(projections))
-    rows = {name: rest for name, *rest in await cursor.fetchall()}
-    return [
-        Checkpoint(p, Place(position, digest), frozenset(parked))
-        for p in projections
-        if p.name in rows
-        for position, digest, parked in [rows[p.name]]
-    ]
+    rows = {
+        (name, version): (Place(position, digest), frozenset(parked))
+        for name, version, position, digest, parked in await cursor.fetchall()
+    }
+    return [Checkpoint(p, *rows[p.key]) for p in projections if p.key in rows]
 
 
 async def advance(

@@ -71,6 +71,11 @@ class Projection:
     per_stream: bool = True
     """Touches only rows of the event's own stream, so one stream can be parked."""
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from all others, and from other versions of itself."""
+        return self.name, self.version
+
     def forget(self, stream_id: UUID) -> list[Statement]:
         """Delete every row of one stream; only for a projection per stream."""
         return [

@@ -88,7 +88,7 @@ class ProjectionRunner:
         self._poll_interval_s = poll_interval_s
         self._batch_size = batch_size
         self._signals = signals or Signals()
-        self._resting: dict[str, float] = {}
+        self._resting: dict[tuple[str, int], float] = {}
         self._future: int | None = None
         self.tally = Tally()
 
@@ -124,7 +124,7 @@ class ProjectionRunner:
     async def _cycle(self, connection: Connection) -> bool:
         """One batch for each place where projections stand; whether there is more."""
         now = asyncio.get_running_loop().time()
-        awake = [p for p in self._projections if self._resting.get(p.name, 0.0) <= now]
+        awake = [p for p in self._projections if self._resting.get(p.key, 0.0) <= now]
         groups: dict[int, list[Projection]] = defaultdict(list)
         for found in await checkpoints.read(connection, awake):
             groups[found.place.position].append(found.projection)
@@ -223,7 +223,7 @@ class ProjectionRunner:
         )
 
     def _rest(self, projection: Projection, reason: str) -> None:
-        self._resting[projection.name] = asyncio.get_running_loop().time() + REST_S
+        self._resting[projection.key] = asyncio.get_running_loop().time() + REST_S
         logger.error(
             "projection fails, whatever the event; it is tried again",
             extra={"projection": projection.name, "reason": reason},

@@ -22,7 +22,7 @@ VIEW_MARK = "-- [view]\n"
 """The line of sql/read/<name>.sql above which readers see nothing."""
 
 READY = """
-SELECT p.name
+SELECT p.name, p.version
 FROM unnest(%s::text[], %s::int[]) AS p (name, version)
 JOIN ops.checkpoints AS c ON c.projection = p.name AND c.version = p.version
 WHERE to_regclass(format('read.%%I', p.name)) IS NOT NULL
@@ -80,8 +80,8 @@ async def _missing(
     cursor = await connection.execute(
         READY, ([p.name for p in projections], [p.version for p in projections])
     )
-    ready = {name for (name,) in await cursor.fetchall()}
-    return [p for p in projections if p.name not in ready]
+    ready = set(await cursor.fetchall())
+    return [p for p in projections if p.key not in ready]
 
 
 async def _make(

@@ -128,7 +128,7 @@ def test_cursor_comes_back_as_it_was() -> None:
 
 
 async def messages(connection: Connection, **page: int) -> tuple[list[int], bool]:
-    found = await list_messages(connection, b.CHAT, **page)  # type: ignore[arg-type]
+    found = await list_messages(connection, b.CHAT, **page)
     return [row.id for row in found.messages], found.has_more
 
 

@@ -25,7 +25,7 @@ from service.domain.chat.public import (
     visible,
 )
 from service.domain.chat.state import ChatState, Status
-from service.readmodels.chats import list_chats
+from service.readmodels.chats import ChatRow, list_chats
 from service.readmodels.messages import list_messages
 from service.readmodels.queue import list_queue
 from service.readmodels.runnable import runnable_chats
@@ -165,7 +165,8 @@ async def made_of(
 
 
 async def assert_chats(connection: Connection, states: dict[UUID, ChatState]) -> None:
-    listed, cursor = [], None
+    listed: list[ChatRow] = []
+    cursor: str | None = None
     while True:
         # pages of two, so that every example crosses a page border
         page = await list_chats(connection, b.OWNER, limit=2, cursor=cursor)

@@ -10,9 +10,10 @@ from tests.unit.projections.log import entries, rows
 
 def test_message_is_a_row_with_the_version_as_its_id() -> None:
     settings = TurnSettings(model="small")
-    said = [b.created(), b.user("hello", settings=settings), b.attempt(2)]
+    said = b.user("hello", settings=settings)
     answer = b.assistant("hi", epoch=2, attempt=1)
-    (new,) = rows(MESSAGES, entries(b.CHAT, *said, answer))
+    batch = entries(b.CHAT, b.created(), said, b.attempt(2), answer)
+    (new,) = rows(MESSAGES, batch)
     assert [row["id"] for row in new] == [2, 4]
     assert new[0]["settings"] == {"model": "small"}
     assert new[0]["created_by"] == b.OWNER
