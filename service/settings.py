@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "PARLEY_"
 
-NOT_SETTINGS = ("PARLEY_TEST_", "PARLEY_CHAT_ID")
-"""Variables that others read: the test suite, and commands inside a workspace."""
+NOT_SETTINGS = ("PARLEY_TEST_", "PARLEY_CHAT_ID", "PARLEY_URL", "PARLEY_TOKEN")
+"""Variables that others read: tests, commands inside a workspace, clients."""
 
 Role = Literal["api", "worker", "projector"]
 

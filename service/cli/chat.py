@@ -33,7 +33,7 @@ def chat(
     url: Url = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Talk to an agent; what it says is shown while it says it.
+    """Talk to an agent in the terminal.
 
     Ctrl-C interrupts its turn, a second one leaves; so do Ctrl-C between turns and the
     end of input.

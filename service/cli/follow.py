@@ -31,9 +31,10 @@ def follow(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print a chat as it goes on; comes back by itself when the connection drops.
+    """Print a chat as it goes on.
 
-    With --json each frame is a line: its id, its name, its data.
+    Comes back by itself, where it was, when the connection drops. With --json each
+    frame is a line: its id, its name, its data.
     """
     run(_follow(Client(url, need_token(token)), chat_id, after, as_json=as_json))
 

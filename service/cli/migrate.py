@@ -18,7 +18,7 @@ from service.settings import Settings
 
 
 def migrate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Apply what is missing of the schema; does nothing when it is current."""
+    """Bring the schema up to date; does nothing when it is."""
     settings = read_settings(data_dir=data_dir)
     set_up_logs(settings)
     applied = run(_migrate(settings))

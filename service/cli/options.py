@@ -15,7 +15,7 @@ import uvloop
 from service import log, wire
 from service.db.embedded.folder import default_data_dir
 from service.errors import SetupError
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 
 Result = TypeVar("Result")
 
@@ -35,9 +35,12 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 def read_settings(**given: object) -> Settings:
     """Settings from the environment, with those over them that were given."""
-    settings = Settings.from_env(os.environ)  # noqa: TID251  read here, once
-    over = {name: value for name, value in given.items() if value is not None}
-    return Settings.model_validate(settings.model_dump() | over)
+    over = {
+        f"{PREFIX}{name.upper()}": str(value)
+        for name, value in given.items()
+        if value is not None
+    }
+    return Settings.from_env(dict(os.environ) | over)  # noqa: TID251  read here, once
 
 
 def data_dir_of(settings: Settings) -> Path:

@@ -1,6 +1,7 @@
 """A chat in a terminal: frames in, text out.
 
-Text that was shown while it was said is not shown again when its message is committed.
+What was shown while it was said is not shown again when its message is committed; what
+the message has beyond that (its last parts may come with it, not before it) is.
 """
 
 from __future__ import annotations
@@ -13,14 +14,46 @@ from service.client.client import Frame
 
 ARGS_CHARS = 200
 
+Part = Mapping[str, Any]
+
+
+class Preview:
+    """What is on the screen of the attempt that is being watched."""
+
+    def __init__(self, epoch: int = 0, attempt: int = 0) -> None:
+        self.episode = (epoch, attempt)
+        self._texts: dict[str, str] = {}
+        self._ids: set[tuple[str, str]] = set()
+
+    def add(self, part: Part) -> None:
+        """This part is shown now."""
+        kind = part["type"]
+        if "text" in part:
+            self._texts[kind] = self._texts.get(kind, "") + part["text"]
+        elif "args_delta" not in part:
+            self._ids.add((kind, part.get("tool_call_id", "")))
+
+    def rest_of(self, part: Part) -> Part | None:
+        """What of a committed part is not shown yet; None when all of it is."""
+        kind = part["type"]
+        if "text" not in part:
+            shown = (kind, part.get("tool_call_id", "")) in self._ids
+            return None if shown else part
+        text, seen = part["text"], self._texts.get(kind, "")
+        if seen.startswith(text):
+            self._texts[kind] = seen[len(text) :]
+            return None
+        self._texts[kind] = ""
+        return {**part, "text": text.removeprefix(seen)}
+
 
 class Screen:
-    """Writes one chat. Knows which attempt's parts are on the screen already."""
+    """Writes one chat."""
 
     def __init__(self, out: TextIO, *, echo_user: bool = True) -> None:
         self._out = out
         self._echo_user = echo_user
-        self._shown: tuple[int, int] | None = None
+        self._preview = Preview()
         self._fresh_line = True
         self._kind = ""
 
@@ -31,12 +64,11 @@ class Screen:
             case "snapshot" | "resync":
                 self._snapshot(data)
             case "message_part":
-                self._shown = (data["epoch"], data["attempt"])
-                self._part(data["role"], data["part"])
+                self._live(data["epoch"], data["attempt"], [data])
             case "message":
                 self._committed(data)
             case "preview_reset":
-                self._shown = None
+                self._preview = Preview()
                 self._line("[that answer was dropped; another attempt follows]")
             case "error":
                 self._line(f"[error: {data['error']['message']}]")
@@ -56,18 +88,24 @@ class Screen:
         for message in data["messages"]:
             self._message(message)
         if (preview := data.get("preview")) is not None:
-            self._shown = (preview["epoch"], preview["attempt"])
-            for live in preview["parts"]:
-                self._part(live["role"], live["part"])
+            self._live(preview["epoch"], preview["attempt"], preview["parts"])
+
+    def _live(self, epoch: int, attempt: int, parts: Sequence[Part]) -> None:
+        if self._preview.episode != (epoch, attempt):
+            self._preview = Preview(epoch, attempt)
+        for live in parts:
+            self._preview.add(live["part"])
+            self._part(live["role"], live["part"])
 
     def _committed(self, data: Mapping[str, Any]) -> None:
-        replaces = data.get("replaces")
-        seen = replaces and (replaces["epoch"], replaces["attempt"]) == self._shown
-        own = data["message"]["role"] == "user" and not self._echo_user
-        if seen or own:
-            self._end_line()
-        else:
-            self._message(data["message"])
+        message, replaces = data["message"], data.get("replaces")
+        if message["role"] == "user" and not self._echo_user:
+            return
+        episode = replaces and (replaces["epoch"], replaces["attempt"])
+        if episode == self._preview.episode:
+            rest = map(self._preview.rest_of, message["content"])
+            message = {**message, "content": [part for part in rest if part]}
+        self._message(message)
 
     def _message(self, message: Mapping[str, Any]) -> None:
         if message["role"] == "user":
@@ -77,7 +115,7 @@ class Screen:
             self._part(message["role"], part)
         self._end_line()
 
-    def _part(self, role: str, part: Mapping[str, Any]) -> None:
+    def _part(self, role: str, part: Part) -> None:
         kind = f"{role} {part['type']}"
         if kind != self._kind:
             self._end_line()
@@ -85,12 +123,10 @@ class Screen:
         match part["type"]:
             case "text" | "reasoning":
                 self._write(part["text"])
-            case "tool-call" if "args" in part:
-                args = wire.dumps(part["args"]).decode()[:ARGS_CHARS]
-                self._line(f"[{part['tool_name']} {args}]")
+            case "tool-call" if "args_delta" not in part:
+                self._line(f"[{part['tool_name']} {_brief(part.get('args'))}]")
             case "tool-result":
-                result = wire.dumps(part.get("result")).decode()[:ARGS_CHARS]
-                self._line(f"[{part['tool_name']}: {result}]")
+                self._line(f"[{part['tool_name']}: {_brief(part.get('result'))}]")
 
     def _line(self, text: str) -> None:
         self._end_line()
@@ -110,8 +146,12 @@ class Screen:
             self._fresh_line = True
 
 
-def _text(parts: Sequence[Mapping[str, Any]]) -> str:
+def _text(parts: Sequence[Part]) -> str:
     return " ".join(p.get("text", f"[{p['type']}]") for p in parts)
+
+
+def _brief(value: object) -> str:
+    return wire.dumps(value).decode()[:ARGS_CHARS]
 
 
 def _printable(text: str) -> str:

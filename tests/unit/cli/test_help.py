@@ -1,0 +1,37 @@
+"""What `--help` says, word for word: it is read more often than the README."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli.main import app
+from tests.fixtures.golden import Golden
+
+COMMANDS = (
+    (), ("serve",), ("migrate",), ("follow",), ("chat",),
+    ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: "-".join(c) or "parley")
+def test_help(command: tuple[str, ...], golden: Golden) -> None:
+    runner = CliRunner(env={"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"})
+    result = runner.invoke(app, [*command, "--help"], prog_name="parley")
+    assert result.exit_code == 0
+    name = "-".join(("parley", *command))
+    golden(f"help/{name}.txt", result.output)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", "--port", "x"],
+        ["serve", "--nothing"],
+        ["follow", "not-a-uuid"],
+        ["token", "create", "--days", "0"],
+        ["token", "revoke", "x"],
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2
