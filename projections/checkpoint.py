@@ -5,7 +5,8 @@ effects. The advisory lock only spares losers their work; it is the first statem
 the transaction, so that everything read later is newer than the lock.
 
 It also turns off waiting for the disk: a crash of Postgres loses effects and checkpoint
-together or not at all, and what is lost is made again from the log.
+together or not at all, and what is lost is made again from the log. And it has every
+statement planned anew: a plan from when a table was empty scans it when it has grown.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FROM unnest(%s::text[], %s::int[]) AS p (name, version)
 WHERE pg_try_advisory_xact_lock(
   hashtextextended(format('parley projection %%s %%s', p.name, p.version), 0))
   AND set_config('synchronous_commit', 'off', true) = 'off'
+  AND set_config('plan_cache_mode', 'force_custom_plan', true) <> ''
 """
 
 LOCK_AND_WAIT = """
