@@ -36,6 +36,9 @@ Say = Callable[[str], None]
 REPEATABLE_FOLDERS = ("roles", "functions", "triggers", "views")
 """In the order in which they are applied: every file may grant to roles."""
 
+_OLDEST_SERVER = 150_000
+"""The oldest release that the tests run on."""
+
 _LOCK_KEY = 0x7061726C6579
 """'parley' as a number; advisory locks belong to one database."""
 
@@ -111,7 +114,7 @@ async def roll_back(
 
 
 async def schema_state(connection: Connection) -> SchemaState:
-    """Compare the database with this release; any role may ask."""
+    """Compare the database with this release; service, projector and dba may ask."""
     known = [path.stem for path in _migration_files()]
     applied: list[str] = []
     if await _value(connection, _TABLE_THERE, ["ops._yoyo_migration"]):
@@ -157,7 +160,14 @@ async def _locked(direct: Database, say: Say) -> AsyncIterator[Connection]:
 
 
 async def _prepare(connection: Connection, direct: Database) -> None:
-    """Roles, and the schema that yoyo keeps its tables in."""
+    """A server that can hold us, roles, and the schema that yoyo's tables are in."""
+    if connection.info.server_version < _OLDEST_SERVER:
+        raise SetupError("PostgreSQL 15 or newer is needed; upgrade the server")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SetupError(
+            f"the database has the encoding {encoding}; make one with ENCODING 'UTF8'"
+        )
     await ensure_roles(connection, direct)
     if await _value(connection, "SELECT to_regnamespace('ops') IS NULL"):
         async with connection.transaction():

@@ -132,6 +132,31 @@ async def test_keyword_dsn_works_too(empty: Database) -> None:
         assert (await schema_state(service)).current
 
 
+async def test_server_that_is_too_old_is_refused(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_OLDEST_SERVER", 990_000)
+    with pytest.raises(SetupError, match="upgrade the server"):
+        await migrate(empty)
+
+
+async def test_database_of_another_encoding_is_refused(
+    server: Server, empty: Database
+) -> None:
+    """Text of any language must fit, and digests must not depend on it."""
+    name = f"parley_ascii_{secrets.token_hex(4)}"
+    async with await connect(empty, role=None, name="test") as admin:
+        await admin.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'"
+            " LOCALE 'C' LOCALE_PROVIDER libc".encode()
+        )
+        try:
+            with pytest.raises(SetupError, match="ENCODING 'UTF8'"):
+                await migrate(server.database(name))
+        finally:
+            await admin.execute(f"DROP DATABASE {name}".encode())
+
+
 async def test_roll_back_and_forward_again(empty: Database) -> None:
     """One at a time, then all: each step leaves what the migrations before it made."""
     await migrate(empty)
