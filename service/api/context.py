@@ -48,6 +48,11 @@ async def subject_of(request: Request) -> Subject:
     )
 
 
+def note(request: Request, **values: object) -> None:
+    """Add values to the request's one log record."""
+    request.scope.setdefault("log", {}).update(values)
+
+
 def chat_id_of(request: Request) -> ChatId:
     """The chat named in the path. Raises Rejection `invalid-id`."""
     text = request.path_params["chat_id"]
@@ -68,6 +73,7 @@ async def load_chat(
     subject may not see.
     """
     chat_id = chat_id_of(request)
+    note(request, chat_id=str(chat_id))
     loaded = await context_of(request).chats.load(chat_id)
     state = loaded.state
     resource = Resource(owner_id=state.owner_id, organization_id=state.organization_id)

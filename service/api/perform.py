@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service import wire
 from service.api.body import request_hash
-from service.api.context import context_of
+from service.api.context import context_of, note
 from service.auth.policy import Subject
 from service.domain.chat.evolve import fold
 from service.domain.chat.state import ChatState
@@ -58,11 +58,12 @@ async def perform(
         request_hash=None if asked.key is None else asked.hash,
         correlation_id=correlation_id(),
     )
-    request.scope["log"] = {
-        "chat_id": str(chat_id),
-        "outcome": handled.outcome,
-        "events": len(handled.events),
-    }
+    note(
+        request,
+        chat_id=str(chat_id),
+        outcome=handled.outcome,
+        events=len(handled.events),
+    )
     return handled
 
 

@@ -141,7 +141,7 @@ def answer(error: Exception) -> Response:
     problem = describe(error)
     if problem.slug == "internal":
         logger.error("request failed", exc_info=error)
-    headers = dict(_HEADERS.get(problem.kind.status, {}))
+    headers = {"cache-control": "no-store", **_HEADERS.get(problem.kind.status, {})}
     if isinstance(error, HTTPException) and error.headers:
         headers.update(error.headers)
     return Response(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.api.protocol import BoundedHttp
 from service.errors import SetupError
 
 KEEP_ALIVE_S = 75
@@ -22,7 +23,6 @@ KEEP_ALIVE_S = 75
 so a request never meets a connection that we have just closed."""
 GRACE_S = 10
 """For requests in flight; streams end at once, they are told to."""
-HEADER_BYTES = 64 * 1024
 BACKLOG = 2048
 
 
@@ -35,7 +35,7 @@ class HttpServer:
             uvicorn.Config(
                 app,
                 loop="none",
-                http="httptools",
+                http=BoundedHttp,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -47,7 +47,6 @@ class HttpServer:
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
-                h11_max_incomplete_event_size=HEADER_BYTES,
             )
         )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from service import wire
-from service.api import body
+from service.api import body, protocol
 from service.api.body import BODY_BYTES
 from tests.integration.api.conftest import PATIENCE_S, Api, said
 
@@ -113,3 +114,67 @@ async def test_only_json_is_taken(api: Api) -> None:
     for content_type in ("application/json; charset=UTF-8", "Application/JSON"):
         answer = await api.post(CREATE, said(), headers={"content-type": content_type})
         assert answer.status_code == 201, content_type
+
+
+async def test_a_head_that_does_not_end_is_431(api: Api) -> None:
+    reader, writer = await asyncio.open_connection(*api.address)
+    writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: ")
+    async with asyncio.timeout(PATIENCE_S):
+        with suppress(ConnectionError):
+            for _ in range(40):
+                writer.write(b"a" * 16_384)
+                await writer.drain()
+        with suppress(ConnectionError):
+            assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+async def test_a_head_that_does_not_come_is_cut_off(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
+    for start in (b"", b"GET /healthz HTT"):
+        reader, writer = await asyncio.open_connection(*api.address)
+        writer.write(start)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_connection_that_was_answered_may_wait(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    ask = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    answered = await asyncio.open_connection(*api.address)
+    await _answer(*answered, ask)
+    silent, writer = await asyncio.open_connection(*api.address)
+    async with asyncio.timeout(PATIENCE_S):
+        # this one is cut off, and the other one is older
+        assert await silent.read() == b""
+    writer.close()
+    await _answer(*answered, ask)
+    answered[1].close()
+
+
+async def test_a_large_body_that_comes_with_its_head_passes(api: Api) -> None:
+    content = body_of(200_000)
+    head = (
+        f"POST {CREATE} HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: {api.http.headers['authorization']}\r\n"
+        "content-type: application/json\r\nconnection: close\r\n"
+        f"content-length: {len(content)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(*api.address)
+    writer.write(head.encode() + content)
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await reader.read()).startswith(b"HTTP/1.1 201 ")
+    writer.close()
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ask: bytes
+) -> None:
+    writer.write(ask)
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await reader.readuntil(b'"}')).startswith(b"HTTP/1.1 200 ")
