@@ -223,8 +223,9 @@ async def _run(
         if api is not None and listening is not None:
             token, url = await _first_token(parts.pool), url_of(listening)
             await api.start(listening, tasks.start)
-        on_started(Started(url=url, token=token, database_url=main.dsn))
-        logger.info("service started", extra={"roles": ",".join(sorted(roles))})
+        if not tasks.stop.is_set():
+            on_started(Started(url=url, token=token, database_url=main.dsn))
+            logger.info("service started", extra={"roles": ",".join(sorted(roles))})
         await tasks.stop.wait()
         logger.info("service stopping")
         if api is not None:

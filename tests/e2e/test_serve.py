@@ -13,7 +13,7 @@ import pytest
 
 from service.client.client import ApiError, Frame
 from service.db.embedded.postmaster import read_pid_file
-from tests.e2e.conftest import Serve, Served
+from tests.e2e.conftest import PARLEY, Log, Serve, Served
 
 TURN_S = 30.0
 
@@ -131,6 +131,50 @@ async def test_stop_sends_followers_away_and_gives_the_turn_back(
         frames = await follow(served, chat["id"])
         assert frames[-1].data["outcome"] == "finished"
         assert committed(frames) == " ".join(str(n) for n in range(1, 61))
+
+
+async def test_stop_says_bye_to_followers(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    async with serve(**on_database) as served:
+        async with served.client() as client:
+            chat = await client.create("count 2")
+        headers = {"authorization": f"Bearer {served.token}"}
+        url = f"{served.url}/api/v1/chats/{chat['id']}/stream?after=now"
+        raw = b""
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            http.stream("GET", url) as response,
+            asyncio.timeout(TURN_S),
+        ):
+            async for piece in response.aiter_bytes():
+                if b"event: caught_up" in piece:
+                    served.process.send_signal(signal.SIGTERM)
+                raw += piece
+        *_, last, rest = raw.split(b"\n\n")
+        assert rest == b""
+        assert b"event: bye" in last
+        assert b'"reason":"shutdown"' in last
+        assert await served.ended() == 0
+
+
+async def test_stop_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(PARLEY), "serve", "--json", "--port", "0",
+        "--data-dir", str(tmp_path / "d"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    log = Log(process.stderr)
+    await log.has("making a PostgreSQL cluster")
+    process.terminate()
+    assert process.stdout is not None
+    async with asyncio.timeout(TURN_S):
+        assert await process.stdout.read() == b""
+        assert await process.wait() == 0
+    assert "Traceback" not in await log.whole()
+    assert read_pid_file(tmp_path / "d" / "pgdata") is None
 
 
 async def test_roles_in_processes_of_their_own(
