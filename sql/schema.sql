@@ -1116,7 +1116,7 @@ CREATE TABLE read.chats__v1 (
 
 -- Name: TABLE chats__v1; Type: COMMENT; Schema: read
 
-COMMENT ON TABLE read.chats__v1 IS 'Chats, one row each. Grows with chats; a row changes with each event of its chat.';
+COMMENT ON TABLE read.chats__v1 IS 'Chats, one row each; a row changes with each event of its chat.';
 
 -- Name: COLUMN chats__v1.id; Type: COMMENT; Schema: read
 
@@ -1203,7 +1203,7 @@ COMMENT ON VIEW read.chats IS 'Chats: the version of the read model that is in u
 
 -- Name: COLUMN chats.projection_error; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.chats.projection_error IS 'Which read models of this chat stopped at an event that they cannot take, and where; null when all go on.';
+COMMENT ON COLUMN read.chats.projection_error IS 'Its read models that are parked at an event, and where; null: none is.';
 
 -- Name: messages__v1; Type: TABLE; Schema: read
 
@@ -1223,7 +1223,7 @@ CREATE TABLE read.messages__v1 (
 
 -- Name: TABLE messages__v1; Type: COMMENT; Schema: read
 
-COMMENT ON TABLE read.messages__v1 IS 'Messages of all chats, one row each. Grows with messages; rows never change.';
+COMMENT ON TABLE read.messages__v1 IS 'Messages of all chats, one row each; rows never change.';
 
 -- Name: COLUMN messages__v1.chat_id; Type: COMMENT; Schema: read
 
@@ -1360,7 +1360,7 @@ END) STORED NOT NULL
 
 -- Name: TABLE runnable__v1; Type: COMMENT; Schema: read
 
-COMMENT ON TABLE read.runnable__v1 IS 'Chats with a turn to go on with, one row each. As large as the number of running chats.';
+COMMENT ON TABLE read.runnable__v1 IS 'Chats with a turn to go on with, one row each; few: those that run now.';
 
 -- Name: COLUMN runnable__v1.chat_id; Type: COMMENT; Schema: read
 
@@ -1380,7 +1380,7 @@ COMMENT ON COLUMN read.runnable__v1.since IS 'When that event was recorded.';
 
 -- Name: COLUMN runnable__v1.priority; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.runnable__v1.priority IS 'Who comes first: 1 interrupting (a person waits), 2 requires_action (a deadline runs), 3 running.';
+COMMENT ON COLUMN read.runnable__v1.priority IS '1 interrupting: a person waits, 2 requires_action: a deadline, 3 running.';
 
 -- Name: runnable; Type: VIEW; Schema: read
 

@@ -22,21 +22,30 @@ CREATE TABLE IF NOT EXISTS read.chats__v{v} (
 CREATE INDEX IF NOT EXISTS chats__v{v}__owner_id__archived__updated_at__id__idx
   ON read.chats__v{v} (owner_id, archived, updated_at DESC, id DESC);
 
-COMMENT ON TABLE read.chats__v{v} IS 'Chats, one row each. Grows with chats; a row changes with each event of its chat.';
+COMMENT ON TABLE read.chats__v{v} IS
+  'Chats, one row each; a row changes with each event of its chat.';
 COMMENT ON COLUMN read.chats__v{v}.id IS 'The chat: id of its stream.';
-COMMENT ON COLUMN read.chats__v{v}.organization_id IS 'The organization that it belongs to.';
+COMMENT ON COLUMN read.chats__v{v}.organization_id IS
+  'The organization that it belongs to.';
 COMMENT ON COLUMN read.chats__v{v}.owner_id IS 'The user who created it.';
 COMMENT ON COLUMN read.chats__v{v}.title IS 'Its title.';
-COMMENT ON COLUMN read.chats__v{v}.status IS 'waiting, running, interrupting, requires_action or error.';
+COMMENT ON COLUMN read.chats__v{v}.status IS
+  'waiting, running, interrupting, requires_action or error.';
 COMMENT ON COLUMN read.chats__v{v}.archived IS 'Whether it is put away.';
 COMMENT ON COLUMN read.chats__v{v}.client_type IS 'ui or api: what created it.';
-COMMENT ON COLUMN read.chats__v{v}.labels IS 'Names and values that its owner gave it.';
-COMMENT ON COLUMN read.chats__v{v}.parent_chat_id IS 'The chat that spawned it, if any.';
-COMMENT ON COLUMN read.chats__v{v}.root_chat_id IS 'The first chat of its family, if it was spawned.';
+COMMENT ON COLUMN read.chats__v{v}.labels IS
+  'Names and values that its owner gave it.';
+COMMENT ON COLUMN read.chats__v{v}.parent_chat_id IS
+  'The chat that spawned it, if any.';
+COMMENT ON COLUMN read.chats__v{v}.root_chat_id IS
+  'The first chat of its family, if it was spawned.';
 COMMENT ON COLUMN read.chats__v{v}.created_at IS 'When it was created.';
-COMMENT ON COLUMN read.chats__v{v}.updated_at IS 'Latest clock reading of its events; the order of the list.';
-COMMENT ON COLUMN read.chats__v{v}.last_error IS 'Why its last turn failed, while status is error.';
-COMMENT ON COLUMN read.chats__v{v}.version IS 'Version of the newest event that is in this row.';
+COMMENT ON COLUMN read.chats__v{v}.updated_at IS
+  'Latest clock reading of its events; the order of the list.';
+COMMENT ON COLUMN read.chats__v{v}.last_error IS
+  'Why its last turn failed, while status is error.';
+COMMENT ON COLUMN read.chats__v{v}.version IS
+  'Version of the newest event that is in this row.';
 
 GRANT SELECT ON read.chats__v{v} TO parley_service, parley_dba;
 
@@ -57,6 +66,8 @@ SELECT c.id, c.organization_id, c.owner_id, c.title, c.status, c.archived,
   ) AS projection_error
 FROM read.chats__v{v} AS c;
 
-COMMENT ON VIEW read.chats IS 'Chats: the version of the read model that is in use.';
-COMMENT ON COLUMN read.chats.projection_error IS 'Which read models of this chat stopped at an event that they cannot take, and where; null when all go on.';
+COMMENT ON VIEW read.chats IS
+  'Chats: the version of the read model that is in use.';
+COMMENT ON COLUMN read.chats.projection_error IS
+  'Its read models that are parked at an event, and where; null: none is.';
 GRANT SELECT ON read.chats TO parley_service, parley_dba;

@@ -16,18 +16,29 @@ CREATE TABLE IF NOT EXISTS read.messages__v{v} (
   CONSTRAINT messages__v{v}__chat_id__id__pkey PRIMARY KEY (chat_id, id)
 );
 
-COMMENT ON TABLE read.messages__v{v} IS 'Messages of all chats, one row each. Grows with messages; rows never change.';
+COMMENT ON TABLE read.messages__v{v} IS
+  'Messages of all chats, one row each; rows never change.';
 COMMENT ON COLUMN read.messages__v{v}.chat_id IS 'The chat.';
-COMMENT ON COLUMN read.messages__v{v}.id IS 'Version of the event that appended it; the order of the history.';
-COMMENT ON COLUMN read.messages__v{v}.role IS 'system, user, assistant or tool.';
-COMMENT ON COLUMN read.messages__v{v}.visibility IS 'user, model or both: who may see it; clients never see model.';
-COMMENT ON COLUMN read.messages__v{v}.parts IS 'What it says, without what only providers may see.';
-COMMENT ON COLUMN read.messages__v{v}.created_at IS 'Clock reading of its event; never used for order.';
-COMMENT ON COLUMN read.messages__v{v}.created_by IS 'The user who wrote it, if a user did.';
-COMMENT ON COLUMN read.messages__v{v}.settings IS 'What it asks of its turn, if anything.';
-COMMENT ON COLUMN read.messages__v{v}.queued_id IS 'Its id in the queue, if it waited there.';
-COMMENT ON COLUMN read.messages__v{v}.epoch IS 'Epoch of the attempt that produced it, if one did.';
-COMMENT ON COLUMN read.messages__v{v}.attempt IS 'Number of that attempt within its epoch.';
+COMMENT ON COLUMN read.messages__v{v}.id IS
+  'Version of the event that appended it; the order of the history.';
+COMMENT ON COLUMN read.messages__v{v}.role IS
+  'system, user, assistant or tool.';
+COMMENT ON COLUMN read.messages__v{v}.visibility IS
+  'user, model or both: who may see it; clients never see model.';
+COMMENT ON COLUMN read.messages__v{v}.parts IS
+  'What it says, without what only providers may see.';
+COMMENT ON COLUMN read.messages__v{v}.created_at IS
+  'Clock reading of its event; never used for order.';
+COMMENT ON COLUMN read.messages__v{v}.created_by IS
+  'The user who wrote it, if a user did.';
+COMMENT ON COLUMN read.messages__v{v}.settings IS
+  'What it asks of its turn, if anything.';
+COMMENT ON COLUMN read.messages__v{v}.queued_id IS
+  'Its id in the queue, if it waited there.';
+COMMENT ON COLUMN read.messages__v{v}.epoch IS
+  'Epoch of the attempt that produced it, if one did.';
+COMMENT ON COLUMN read.messages__v{v}.attempt IS
+  'Number of that attempt within its epoch.';
 
 GRANT SELECT ON read.messages__v{v} TO parley_service, parley_dba;
 
@@ -38,5 +49,6 @@ SELECT m.chat_id, m.id, m.role, m.visibility, m.parts, m.created_at,
   m.created_by, m.settings, m.queued_id, m.epoch, m.attempt
 FROM read.messages__v{v} AS m;
 
-COMMENT ON VIEW read.messages IS 'Messages: the version of the read model that is in use.';
+COMMENT ON VIEW read.messages IS
+  'Messages: the version of the read model that is in use.';
 GRANT SELECT ON read.messages TO parley_service, parley_dba;

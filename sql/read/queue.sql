@@ -11,13 +11,17 @@ CREATE TABLE IF NOT EXISTS read.queue__v{v} (
   CONSTRAINT queue__v{v}__chat_id__id__pkey PRIMARY KEY (chat_id, id)
 );
 
-COMMENT ON TABLE read.queue__v{v} IS 'Messages that wait, one row each. At most 20 a chat; rows come and go.';
+COMMENT ON TABLE read.queue__v{v} IS
+  'Messages that wait, one row each. At most 20 a chat; rows come and go.';
 COMMENT ON COLUMN read.queue__v{v}.chat_id IS 'The chat.';
-COMMENT ON COLUMN read.queue__v{v}.id IS 'Version of the event that queued it; the order of the queue.';
-COMMENT ON COLUMN read.queue__v{v}.parts IS 'What it says, without what only providers may see.';
+COMMENT ON COLUMN read.queue__v{v}.id IS
+  'Version of the event that queued it; the order of the queue.';
+COMMENT ON COLUMN read.queue__v{v}.parts IS
+  'What it says, without what only providers may see.';
 COMMENT ON COLUMN read.queue__v{v}.created_at IS 'When it was sent.';
 COMMENT ON COLUMN read.queue__v{v}.created_by IS 'The user who sent it.';
-COMMENT ON COLUMN read.queue__v{v}.settings IS 'What it asks of its turn, if anything.';
+COMMENT ON COLUMN read.queue__v{v}.settings IS
+  'What it asks of its turn, if anything.';
 
 GRANT SELECT ON read.queue__v{v} TO parley_service, parley_dba;
 
@@ -27,5 +31,6 @@ CREATE VIEW read.queue WITH (security_invoker = true) AS
 SELECT q.chat_id, q.id, q.parts, q.created_at, q.created_by, q.settings
 FROM read.queue__v{v} AS q;
 
-COMMENT ON VIEW read.queue IS 'Queued messages: the version of the read model that is in use.';
+COMMENT ON VIEW read.queue IS
+  'Queued messages: the version of the read model that is in use.';
 GRANT SELECT ON read.queue TO parley_service, parley_dba;
