@@ -19,14 +19,14 @@ from tests import builders as b
 
 FILL = """
 INSERT INTO read.chats__v1
-SELECT gen_random_uuid(), %(org)s, CASE n %% 100 WHEN 0 THEN %(owner)s
+SELECT gen_random_uuid(), %(org)s, CASE n %% 5 WHEN 0 THEN %(owner)s
     ELSE gen_random_uuid() END, 'title', 'waiting', n %% 200 = 0, 'api', '{}',
   NULL, NULL, now(), now() - make_interval(secs => n), NULL, 1
 FROM generate_series(1, 5000) AS n;
 INSERT INTO read.messages__v1 (chat_id, id, role, visibility, parts, created_at)
-SELECT CASE c WHEN 1 THEN %(chat)s ELSE gen_random_uuid() END, m, 'user', 'both',
-  '[]', now()
-FROM generate_series(1, 50) AS c, generate_series(1, 100) AS m;
+SELECT CASE m %% 2 WHEN 0 THEN %(chat)s ELSE gen_random_uuid() END, m, 'user',
+  'both', '[]', now()
+FROM generate_series(1, 10000) AS m;
 INSERT INTO read.queue__v1
 SELECT gen_random_uuid(), n, '[]', now(), %(owner)s, NULL
 FROM generate_series(1, 2000) AS n;
@@ -67,9 +67,9 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
         ),
         (
             messages.NEWEST_FIRST,
-            (b.CHAT, 0, 90, 51),
+            (b.CHAT, 0, 9000, 51),
             "messages__v1__chat_id__id__pkey",
-            r"Index Cond: .*id < 90\)",
+            r"Index Cond: .*id < 9000\)",
         ),
         (
             messages.OLDEST_FIRST,
