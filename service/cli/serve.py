@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -69,7 +70,9 @@ async def _serve(
         data_dir=data_dir_of(settings),
         roles=roles,
         stop=stop,
-        on_started=_tell_json if as_json else _tell,
+        on_started=_tell_json
+        if as_json
+        else partial(_tell, show_database=settings.database_url is None),
         migrate_first=migrate_first,
     )
 
@@ -114,7 +117,8 @@ def _tell_json(started: Started) -> None:
     )
 
 
-def _tell(started: Started) -> None:
+def _tell(started: Started, *, show_database: bool) -> None:
+    """Lines for a person to paste; a database of theirs is not shown, they know it."""
     if started.url is None:
         print_line("Parley runs, without HTTP.")
         return
@@ -122,9 +126,11 @@ def _tell(started: Started) -> None:
     bearer = f"-H 'Authorization: Bearer {started.token}'"
     chat_id = derive_chat_id(UserId(FIRST_USER), HELLO)
     said = '{"content": [{"type": "text", "text": "hello"}]}'
-    print_line(f"Parley runs at {started.url}")
+    print_line(f"Parley runs at {started.url} with token {started.token}")
     print_line(
         f"create a chat: curl {chats} {bearer} -H 'Idempotency-Key: {HELLO}' "
         f"-H 'Content-Type: application/json' -d '{said}'"
     )
     print_line(f"and follow it: curl -N {chats}/{chat_id}/stream {bearer}")
+    if show_database:
+        print_line(f"look into the log: psql '{started.database_url}'")

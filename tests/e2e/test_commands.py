@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,43 @@ async def test_what_a_person_can_mend_is_one_line(served: Served) -> None:
     assert said.startswith("parley: PARLEY_PORT:")
     said = await parley("serve", "--roles", "api,cook", code=1)
     assert "unknown roles ['cook']" in said
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="pastes curl commands")
+async def test_what_serve_prints_can_be_pasted(on_database: dict[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(PARLEY), "serve", "--port", "0",
+        env=dict(os.environ) | settings(on_database),  # noqa: TID251  PATH and HOME
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(COMMAND_S):
+            lines = [(await process.stdout.readline()).decode() for _ in range(3)]
+        runs, create, follow = lines
+        assert runs.startswith("Parley runs at http://127.0.0.1:")
+        made = await _shell(create.removeprefix("create a chat: "))
+        assert wire.loads(made)["status"] == "running"
+        # follows for ever: -m ends it
+        seen = await _shell(follow.removeprefix("and follow it: ").strip() + " -m 5")
+        assert seen.startswith("retry: ")
+        assert "event: turn_finished" in seen
+    finally:
+        process.terminate()
+        rest = await process.stdout.read()
+        assert await process.wait() == 0
+    assert rest == b""
+
+
+async def _shell(command: str) -> str:
+    process = await asyncio.create_subprocess_shell(
+        command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(COMMAND_S):
+        out, _ = await process.communicate()
+    return out.decode()
 
 
 async def test_migrate_says_what_it_did(empty_database: str) -> None:
