@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from service.api.server import bind
 from service.client.client import Frame
+from service.db.embedded.postmaster import read_pid_file
 from tests.e2e.conftest import Serve
 from tests.e2e.test_serve import committed
 
@@ -47,6 +50,32 @@ async def test_frames_come_once_over_a_restart_in_the_middle_of_a_message(
     assert versions == sorted(versions)
     assert frames[-1].data["outcome"] == "finished"
     assert committed(frames) == " ".join(str(n) for n in range(1, 61))
+
+
+async def test_a_turn_goes_on_when_its_postgres_is_killed(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """The service starts its own Postgres again; UNLOGGED tables come back empty."""
+    data = tmp_path / "data"
+    settings = FAST | {"scripted_rate": "40"}
+    frames: list[Frame] = []
+    async with serve("--data-dir", str(data), **settings) as served:
+        async with asyncio.timeout(TURN_S), served.client() as client:
+            chat = await client.create("count 80")
+            async for frame in client.follow(chat["id"], after="0"):
+                frames.append(frame)
+                if _parts(frames) == 10 and frame.name == "message_part":
+                    written = read_pid_file(data / "pgdata")
+                    assert written is not None
+                    os.kill(written.pid, signal.SIGKILL)
+                if frame.name == "turn_finished":
+                    break
+            await client.send(chat["id"], "count 2")
+        assert await served.stop() == 0
+    assert frames[-1].data["outcome"] == "finished"
+    assert committed(frames) == " ".join(str(n) for n in range(1, 81))
+    versions = [f.data["version"] for f in frames if "version" in f.data]
+    assert versions == sorted(versions)
 
 
 def _parts(frames: list[Frame]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -176,3 +177,10 @@ async def _at_rest(api: Api) -> ChatByHand:
     await chat.commit("hi")
     await chat.finish()
     return chat
+
+
+async def test_fifty_creates_at_once_share_a_small_pool(api: Api) -> None:
+    """No connection is held while another one, or an append, is awaited."""
+    chats = await asyncio.gather(*(api.create(f"chat {n}") for n in range(50)))
+    assert len({chat["id"] for chat in chats}) == 50
+    assert api.stack.guard.violations == 0
