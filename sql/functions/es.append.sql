@@ -26,12 +26,18 @@ DECLARE
   v_at timestamptz;
   v_micros bigint;
   -- One element per stream, as in the arguments: rank of its request's outcome,
-  -- version and digest of its head, first and last of an earlier one.
+  -- version and digest of its head, first and last version of an earlier one.
   v_ranks int[];
   v_heads int[];
   v_digests bytea[];
   v_firsts int[];
   v_lasts int[];
+  -- Per stream: events of refused streams before it; null when none is refused.
+  v_skipped int[];
+  -- One element per stream that was appended to: its last event.
+  v_positions bigint[];
+  v_ends bytea[];
+  v_done int := 0;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE 'es.append needs READ COMMITTED: an old snapshot hides the last event'
@@ -56,27 +62,25 @@ BEGIN
       HINT = 'INSERT INTO es.head DEFAULT VALUES, as the owner';
   END IF;
   -- A statement of its own: its snapshot is younger than the lock.
-  SELECT
-    (SELECT e.position FROM es.events AS e ORDER BY e.position DESC LIMIT 1),
-    (SELECT e.recorded_at FROM es.events AS e ORDER BY e.position DESC LIMIT 1),
-    array_agg(s.rank), array_agg(s.version), array_agg(s.digest),
+  SELECT e.position, e.recorded_at INTO v_last, v_at
+  FROM es.events AS e ORDER BY e.position DESC LIMIT 1;
+  SELECT array_agg(s.rank), array_agg(s.version), array_agg(s.digest),
     array_agg(s.first), array_agg(s.last)
-  INTO v_last, v_at, v_ranks, v_heads, v_digests, v_firsts, v_lasts
+  INTO v_ranks, v_heads, v_digests, v_firsts, v_lasts
   FROM (
-    SELECT coalesce(h.version, 0) AS version,
-      coalesce(h.digest, '') AS digest,
+    SELECT coalesce(h.version, 0) AS version, coalesce(h.digest, '') AS digest,
       k.version AS first, k.append_last AS last,
-      max(CASE
+      CASE
         WHEN h.type = 'stream_purged' THEN 4
         WHEN k.request_hash <> u.hash THEN 3
         WHEN k.version IS NOT NULL THEN 2
         WHEN u.expected >= 0 AND (u.expected <> coalesce(h.version, 0)
           OR u.digest <> coalesce(h.digest, '')) THEN 1
         ELSE 0
-      END) OVER (PARTITION BY u.request) AS rank
-    FROM unnest(requests, categories, stream_ids, expected, expected_digests,
-        keys, request_hashes) WITH ORDINALITY
-      AS u (request, category, stream_id, expected, digest, key, hash, place)
+      END AS rank
+    FROM unnest(categories, stream_ids, expected, expected_digests, keys,
+        request_hashes) WITH ORDINALITY
+      AS u (category, stream_id, expected, digest, key, hash, place)
     LEFT JOIN LATERAL (
       SELECT e.version, e.digest, e.type FROM es.events AS e
       WHERE e.stream_id = u.stream_id AND e.category = u.category
@@ -91,27 +95,41 @@ BEGIN
   v_last := coalesce(v_last, 0);
   v_at := greatest(clock_timestamp(), v_at);
   v_micros := extract(epoch FROM v_at) * 1000000;
-  RETURN QUERY
-  WITH hashed AS (
-    SELECT x.*, v_last + row_number() OVER (ORDER BY x.stream, x.place
-        ROWS UNBOUNDED PRECEDING) AS position,
-      es.payload_hash(
-        x.category, x.stream_id, x.version, x.append_last, x.type,
-        x.schema_version, v_micros, x.data, x.metadata) AS payload_hash
+  -- A request falls with its worst stream, and leaves no hole in positions.
+  IF 0 < ANY (v_ranks) THEN
+    SELECT array_agg(s.rank), array_agg(s.skipped) INTO v_ranks, v_skipped
     FROM (
-      SELECT ev.*, categories[ev.stream] AS category,
-        stream_ids[ev.stream] AS stream_id,
-        v_heads[ev.stream] + (row_number() OVER (PARTITION BY ev.stream
-          ORDER BY ev.place ROWS UNBOUNDED PRECEDING))::int AS version,
-        v_heads[ev.stream] + (count(*) OVER (PARTITION BY ev.stream))::int
-          AS append_last
+      SELECT r.rank, sum(CASE WHEN r.rank = 0 THEN 0
+          ELSE width_bucket(r.place, event_streams)
+            - width_bucket(r.place - 1, event_streams)
+        END) OVER (ORDER BY r.place)::int AS skipped
+      FROM (
+        SELECT n.place::int,
+          max(n.rank) OVER (PARTITION BY requests[n.place]) AS rank
+        FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, place)
+      ) AS r
+      ORDER BY r.place
+    ) AS s;
+  END IF;
+  WITH hashed AS (
+    SELECT v.*, es.payload_hash(categories[v.stream], stream_ids[v.stream],
+      v.version, v.append_last, v.type, v.schema_version, v_micros, v.data,
+      v.metadata) AS payload_hash
+    FROM (
+      -- Events come in the order of their streams: width_bucket finds by halving
+      -- how many belong to this stream and to those before it.
+      SELECT ev.*, v_heads[ev.stream] + ev.place::int
+          - width_bucket(ev.stream - 1, event_streams) AS version,
+        v_heads[ev.stream] + width_bucket(ev.stream, event_streams)
+          - width_bucket(ev.stream - 1, event_streams) AS append_last
       FROM unnest(event_streams, types, schema_versions, datas, metadatas)
         WITH ORDINALITY
         AS ev (stream, type, schema_version, data, metadata, place)
       WHERE v_ranks[ev.stream] = 0
-    ) AS x
+    ) AS v
+    OFFSET 0 -- a fence: without it each payload is hashed twice
   ), chained AS MATERIALIZED (
-    SELECT h.*,
+    SELECT h.*, v_last + h.place - coalesce(v_skipped[h.stream], 0) AS position,
       es.chain(v_digests[h.stream], h.payload_hash) OVER (PARTITION BY h.stream
         ORDER BY h.place ROWS UNBOUNDED PRECEDING) AS digest,
       h.version = v_heads[h.stream] + 1 AS opens
@@ -121,37 +139,37 @@ BEGIN
       position, recorded_at, stream_id, version, append_last, schema_version,
       category, type, data, metadata, idempotency_key, request_hash,
       payload_hash, digest)
-    SELECT c.position, v_at, c.stream_id, c.version, c.append_last,
-      c.schema_version, c.category, c.type, c.data, c.metadata,
+    SELECT c.position, v_at, stream_ids[c.stream], c.version, c.append_last,
+      c.schema_version, categories[c.stream], c.type, c.data, c.metadata,
       CASE WHEN c.opens THEN keys[c.stream] END,
       CASE WHEN c.opens THEN request_hashes[c.stream] END,
       c.payload_hash, c.digest
     FROM chained AS c
   )
-  SELECT requests[a.stream], (ARRAY[
-      'appended', 'conflict', 'duplicate', 'key_reused', 'purged'])[a.rank + 1],
-    categories[a.stream], stream_ids[a.stream], a.first_version, a.last_version,
-    a.position, a.digest
-  FROM (
-    SELECT c.stream, 0 AS rank, v_heads[c.stream] + 1 AS first_version,
-      c.version AS last_version, c.position, c.digest
-    FROM chained AS c WHERE c.version = c.append_last
-    UNION ALL
-    SELECT n.stream, n.rank, l.first_version, l.last_version, f.position,
-      f.digest
-    FROM unnest(v_ranks) WITH ORDINALITY AS n (rank, stream)
-    CROSS JOIN LATERAL (
-      SELECT CASE n.rank WHEN 2 THEN v_firsts[n.stream] END,
-        CASE n.rank WHEN 2 THEN v_lasts[n.stream] ELSE v_heads[n.stream] END
-    ) AS l (first_version, last_version)
-    LEFT JOIN LATERAL (
-      SELECT e.position, e.digest FROM es.events AS e
-      WHERE e.stream_id = stream_ids[n.stream] AND e.version = l.last_version
-      LIMIT 1
-    ) AS f ON true
-    WHERE n.rank > 0
-  ) AS a
-  ORDER BY a.stream;
+  SELECT array_agg(c.position), array_agg(c.digest) INTO v_positions, v_ends
+  FROM chained AS c WHERE c.version = c.append_last;
+  FOR i IN 1 .. cardinality(v_ranks) LOOP
+    request := requests[i];
+    category := categories[i];
+    stream_id := stream_ids[i];
+    outcome := (ARRAY['appended', 'conflict', 'duplicate', 'key_reused',
+      'purged'])[v_ranks[i] + 1];
+    first_version := CASE v_ranks[i] WHEN 0 THEN v_heads[i] + 1
+      WHEN 2 THEN v_firsts[i] END;
+    IF v_ranks[i] = 0 THEN
+      v_done := v_done + 1;
+      last_version := v_heads[i] + width_bucket(i, event_streams)
+        - width_bucket(i - 1, event_streams);
+      last_position := v_positions[v_done];
+      digest := v_ends[v_done];
+    ELSE
+      last_version := CASE v_ranks[i] WHEN 2 THEN v_lasts[i]
+        ELSE v_heads[i] END;
+      SELECT e.position, e.digest INTO last_position, digest FROM es.events AS e
+      WHERE e.stream_id = stream_ids[i] AND e.version = last_version;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
 END
 $$;
 COMMENT ON FUNCTION es.append(

@@ -34,17 +34,19 @@ BEGIN
     array_position(request_hashes, NULL)) IS NOT NULL THEN
     RETURN 'a request, stream, expected version, key or request hash is null';
   END IF;
-  IF (1 <= ALL (event_streams) AND v_streams >= ALL (event_streams))
-    IS NOT TRUE THEN
-    RETURN 'an event has no stream';
-  END IF;
   IF v_streams = 1 THEN
-    RETURN NULL;
+    RETURN CASE WHEN (1 = ALL (event_streams)) IS NOT TRUE
+      THEN 'events do not name the streams in order' END;
   END IF;
+  -- 1..n, each at least once: es.append counts on it.
   SELECT count(*) INTO v_found
-  FROM (SELECT FROM unnest(event_streams) AS u (s) GROUP BY u.s) AS g;
-  IF v_found < v_streams THEN
-    RETURN 'a stream has no events';
+  FROM (
+    SELECT u.s, lag(u.s, 1, 0) OVER (ORDER BY u.place) AS before
+    FROM unnest(event_streams) WITH ORDINALITY AS u (s, place)
+  ) AS e
+  WHERE (e.s - e.before IN (0, 1)) IS NOT TRUE OR e.s = 0;
+  IF v_found > 0 OR event_streams[v_events] <> v_streams THEN
+    RETURN 'events do not name the streams in order';
   END IF;
   SELECT count(*) INTO v_found
   FROM (SELECT FROM unnest(stream_ids) AS u (s) GROUP BY u.s) AS g;

@@ -131,20 +131,6 @@ async def test_rows_come_in_the_order_of_the_batch(service: Connection) -> None:
     assert [row.outcome for row in answer] == ["conflict", "appended"] * 3
 
 
-async def test_events_of_a_stream_are_adjacent_however_they_come(
-    service: Connection,
-) -> None:
-    """A page of the log could end inside an append otherwise."""
-    one, two = uuid4(), uuid4()
-    batch = Batch().add(one, "a", "b").add(two, "c", "d", request=2)
-    batch.event_streams = [1, 2, 1, 2]
-    await batch.append(service)
-    stored = await rows(
-        service, "SELECT stream_id, type FROM es.events ORDER BY position"
-    )
-    assert stored == [(one, "a"), (one, "c"), (two, "b"), (two, "d")]
-
-
 async def test_more_than_a_thousand_events_in_one_append(service: Connection) -> None:
     stream = uuid4()
     row = await append(service, stream, *["a"] * 1500)

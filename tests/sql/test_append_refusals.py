@@ -65,8 +65,12 @@ def _twice(batch: Batch) -> None:
     batch.add(batch.stream_ids[0] or uuid4(), "c", request=2)
 
 
-def _no_events(batch: Batch) -> None:
-    batch.add(uuid4(), request=2)
+def _streams(order: list[int | None]) -> Any:
+    def change(batch: Batch) -> None:
+        batch.add(uuid4(), "c", request=2)
+        batch.event_streams = order
+
+    return change
 
 
 def _set(name: str, index: int, new: Any) -> Any:
@@ -80,10 +84,17 @@ def _drop(name: str) -> Any:
     return lambda batch: getattr(batch, name).pop()
 
 
+DISORDER = [
+    *([1, 2, 1], [2, 1, 1], [1, 1, 1], [2, 2, 2], [1, 1, 3]),
+    *([0, 1, 2], [1, 2, None], [None, 1, 2], [1, None, 2]),
+]
+"""Which of two streams each of three events belongs to; [1, 1, 2] is one right way.
+
+Every stream has events, next to each other: a page could end inside an append else."""
+
 MALFORMED = [
     (_empty, "it is empty"),
     (_twice, "a stream occurs twice"),
-    (_no_events, "a stream has no events"),
     *[
         (_drop(name), "the arrays of streams differ in length")
         for name in (
@@ -99,7 +110,8 @@ MALFORMED = [
         (_set(name, 0, None), "is null")
         for name in ("requests", "stream_ids", "expected", "keys", "request_hashes")
     ],
-    *[(_set("event_streams", 0, n), "an event has no stream") for n in (0, 9, None)],
+    *[(_set("event_streams", 0, n), "in order") for n in (0, 2, None)],
+    *[(_streams(order), "in order") for order in DISORDER],
 ]
 
 
