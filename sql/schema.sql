@@ -139,7 +139,7 @@ BEGIN
       v.version, v.append_last, v.type, v.schema_version, v_micros, v.data,
       v.metadata) AS payload_hash
     FROM (
-      -- Events come in the order of their streams: width_bucket finds by halving
+      -- Events come in the order of their streams: width_bucket finds, halving,
       -- how many belong to this stream and to those before it.
       SELECT ev.*, v_heads[ev.stream] + ev.place::int
           - width_bucket(ev.stream - 1, event_streams) AS version,
