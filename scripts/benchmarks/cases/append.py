@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -32,6 +33,7 @@ from service.db.pool import Connection, Database, configure
 from service.eventstore import store
 from service.eventstore.appender import Appender
 
+WARM_UP_S = 0.5
 POOL = 16
 """Connections of the one-transaction-per-event scheme."""
 
@@ -88,6 +90,7 @@ class _Case:
             ) as pool,
         ):
             await pool.wait()
+            await _warm(pool)
 
             async def append(writer: Writer) -> None:
                 request = writer.request()
@@ -108,7 +111,7 @@ class _Case:
 
     async def _rate(self, append: Append) -> float:
         """Events a second, counted between a warm-up and the end."""
-        warm = perf_counter() + self.bench.seconds / 4
+        warm = perf_counter() + WARM_UP_S
         end = warm + self.bench.seconds
         counted = 0
 
@@ -123,6 +126,14 @@ class _Case:
             for _ in range(self.writers):
                 tasks.create_task(write(Writer()))
         return counted / (perf_counter() - warm)
+
+
+async def _warm(pool: AsyncConnectionPool[Connection]) -> None:
+    """Let every connection plan the statement, which takes as long as many appends."""
+    async with AsyncExitStack() as stack:
+        for _ in range(POOL):
+            connection = await stack.enter_async_context(pool.connection())
+            await store.append(connection, [Writer().request()])
 
 
 async def copy_rate(bench: Bench, database: Database) -> float:

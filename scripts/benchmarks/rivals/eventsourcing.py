@@ -20,6 +20,7 @@ from scripts.benchmarks.events import encoded_turns
 from service import wire
 
 THREADS = 4
+WARM_UP_S = 0.5
 
 
 def inserts_per_second(dsn: str, *, writers: int, seconds: float) -> float:
@@ -28,7 +29,7 @@ def inserts_per_second(dsn: str, *, writers: int, seconds: float) -> float:
     with psycopg.connect(dsn, autocommit=True) as connection:
         for threads in most:
             connection.execute(f"CREATE SCHEMA rival_{threads}")
-    return max(_measure(dsn, threads, seconds / len(most)) for threads in most)
+    return max(_measure(dsn, threads, seconds) for threads in most)
 
 
 def _measure(dsn: str, threads: int, seconds: float) -> float:
@@ -46,7 +47,8 @@ def _measure(dsn: str, threads: int, seconds: float) -> float:
         recorder = PostgresApplicationRecorder(datastore)
         recorder.create_table()
         began = time.perf_counter()
-        warm, end = began + seconds / 4, began + seconds * 5 / 4
+        warm = began + WARM_UP_S
+        end = warm + seconds
         with ThreadPoolExecutor(threads) as pool:
             counted = list(
                 pool.map(
