@@ -171,8 +171,8 @@ class Appender:
 
     def _leave(self, entry: Entry) -> None:
         """Done with it: answered, refused or withdrawn."""
-        self._lineup.remove(entry)
         self._forget(entry)
+        self._lineup.remove(entry)
         self._wake()
 
     def _forget(self, entry: Entry) -> None:
@@ -217,23 +217,24 @@ class Appender:
         return max(SECOND_LANE_FROM, (len(self._unanswered) + 1) // LANES)
 
     async def _carry(self, lane: Lane, batch: list[Entry]) -> None:
-        """Send a batch until each of its requests has an answer.
+        """Send a batch; what the database refuses is sent again in halves, down to the
+        single request that is bad. Only that one fails.
 
-        What the database refuses is sent again in halves, down to the single request
-        that is bad; only that one fails.
+        Without a connection the batch goes back to the head of the queue, and whichever
+        lane works first takes it.
         """
         groups = [batch]
         while groups:
-            group = self._still_wanted(groups.pop())
-            if not group:
-                continue
+            group = groups.pop()
             try:
                 outcomes = await self._send(lane, group)
             except psycopg.Error as error:
                 if _is_passing(error):
                     groups.append(group)
+                    self._put_back([e for g in reversed(groups) for e in g])
                     await lane.pause(error)
-                elif len(group) > 1:
+                    return
+                if len(group) > 1:
                     half = len(group) // 2
                     groups += [group[half:], group[:half]]
                 else:
@@ -249,18 +250,12 @@ class Appender:
                 for entry, outcome in zip(group, outcomes, strict=True):
                     self._answer(entry, outcome)
 
-    def _still_wanted(self, group: list[Entry]) -> list[Entry]:
-        """Drop what was reported as unknown: nobody expects it to come true later."""
-        for entry in group:
-            if entry.expired:
-                self._leave(entry)
-        return [entry for entry in group if not entry.expired]
-
     async def _send(self, lane: Lane, group: list[Entry]) -> list[RequestOutcome]:
         connection = await lane.open()
+        self._flying += 1
         for entry in group:
             entry.sent += 1
-        self._flying += 1
+            entry.flying = True
         try:
             outcomes = await store.append_encoded(
                 connection, [entry.encoded for entry in group]
@@ -270,8 +265,18 @@ class Appender:
                     outcomes[n] = await _own(connection, entry, outcomes[n])
         finally:
             self._flying -= 1
-            self._wake()
+            for entry in group:
+                entry.flying = False
         return outcomes
+
+    def _put_back(self, batch: list[Entry]) -> None:
+        """First in the queue again, but for those whose callers were told `unknown`:
+        nobody expects them to come true later."""
+        self._lineup.put_back([entry for entry in batch if not entry.expired])
+        for entry in batch:
+            if entry.expired:
+                self._lineup.remove(entry)
+        self._wake()
 
     # answers
 
@@ -306,11 +311,13 @@ class Appender:
     def _give_up(self, entry: Entry) -> None:
         if not entry.sent:
             self._refuse(entry, self._never_sent())
-            return
-        entry.expired = True
-        self._forget(entry)
-        if not entry.answer.done():
-            entry.answer.set_exception(_unknown())
+        elif not entry.flying:
+            self._refuse(entry, _unknown())
+        else:
+            entry.expired = True
+            self._forget(entry)
+            if not entry.answer.done():
+                entry.answer.set_exception(_unknown())
 
     def _never_sent(self) -> Unavailable:
         if any(lane.is_open for lane in self._lanes):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from service.eventstore.batch import EncodedRequest
 from service.eventstore.store import RequestOutcome
@@ -29,6 +30,7 @@ class Entry:
         "deadline",
         "encoded",
         "expired",
+        "flying",
         "sent",
         "streams",
     )
@@ -48,7 +50,10 @@ class Entry:
         """Lines that somebody else heads."""
         self.sent = 0
         """How often it was part of a statement; more than once after a failure."""
+        self.flying = False
+        """Part of a statement right now."""
         self.expired = False
+        """Its caller was told that the outcome is unknown, while it was in flight."""
 
 
 class Lineup:
@@ -92,6 +97,12 @@ class Lineup:
             del self._ready[entry]
             batch.append(entry)
         return batch
+
+    def put_back(self, batch: Sequence[Entry]) -> None:
+        """Ready again, in front of all others; undoes `take`."""
+        for entry in reversed(batch):
+            self._ready[entry] = None
+            self._ready.move_to_end(entry, last=False)
 
     def remove(self, entry: Entry) -> None:
         """Leave all lines, answered or withdrawn; whoever heads them now may go."""
