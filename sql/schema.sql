@@ -743,8 +743,12 @@ CREATE TABLE ops.checkpoints (
     state text DEFAULT 'running'::text NOT NULL,
     error text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    definition integer,
+    tables text[],
+    checksum text,
+    release text,
     CONSTRAINT checkpoints__position__check CHECK (("position" >= 0)),
-    CONSTRAINT checkpoints__state__check CHECK ((state = ANY (ARRAY['running'::text, 'stopped'::text])))
+    CONSTRAINT checkpoints__state__check CHECK ((state = ANY (ARRAY['building'::text, 'running'::text, 'stopped'::text])))
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
 
@@ -770,7 +774,7 @@ COMMENT ON COLUMN ops.checkpoints.digest IS 'Digest of the event there; another 
 
 -- Name: COLUMN checkpoints.state; Type: COMMENT; Schema: ops
 
-COMMENT ON COLUMN ops.checkpoints.state IS 'running, or stopped until a person acts.';
+COMMENT ON COLUMN ops.checkpoints.state IS 'running, stopped until a person acts, or building: a command fills it, no projector.';
 
 -- Name: COLUMN checkpoints.error; Type: COMMENT; Schema: ops
 
@@ -779,6 +783,22 @@ COMMENT ON COLUMN ops.checkpoints.error IS 'Why it stopped.';
 -- Name: COLUMN checkpoints.updated_at; Type: COMMENT; Schema: ops
 
 COMMENT ON COLUMN ops.checkpoints.updated_at IS 'When it moved last.';
+
+-- Name: COLUMN checkpoints.definition; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.definition IS 'Version of the projection it is made by, if not its own: a rebuild has a new version of the same definition.';
+
+-- Name: COLUMN checkpoints.tables; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.tables IS 'Its tables in schema read, by name; dropped with it.';
+
+-- Name: COLUMN checkpoints.checksum; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.checksum IS 'sha256 of the SQL that made its tables and the view; another one is applied again.';
+
+-- Name: COLUMN checkpoints.release; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.checkpoints.release IS 'Release that applied that SQL; an older one leaves it alone.';
 
 -- Name: leases; Type: TABLE; Schema: ops
 
@@ -857,12 +877,13 @@ CREATE TABLE ops.parked_streams (
     event_version integer NOT NULL,
     event_type text NOT NULL,
     error text NOT NULL,
-    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    skipped text
 );
 
 -- Name: TABLE parked_streams; Type: COMMENT; Schema: ops
 
-COMMENT ON TABLE ops.parked_streams IS 'Streams that a projection could not apply; it goes on with all others.';
+COMMENT ON TABLE ops.parked_streams IS 'Streams that a projection could not apply, it goes on with all others; and single events that a person had it leave out.';
 
 -- Name: COLUMN parked_streams.projection; Type: COMMENT; Schema: ops
 
@@ -899,6 +920,10 @@ COMMENT ON COLUMN ops.parked_streams.error IS 'What went wrong; no user text.';
 -- Name: COLUMN parked_streams.parked_at; Type: COMMENT; Schema: ops
 
 COMMENT ON COLUMN ops.parked_streams.parked_at IS 'Since when it is parked.';
+
+-- Name: COLUMN parked_streams.skipped; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.parked_streams.skipped IS 'Why a person had this event left out; null: the stream is parked at it.';
 
 -- Name: projections; Type: TABLE; Schema: ops
 
@@ -938,7 +963,7 @@ CREATE VIEW ops.projection_lag AS
     COALESCE((clock_timestamp() - n.recorded_at), '00:00:00'::interval) AS lag_age,
     ( SELECT count(*) AS count
            FROM ops.parked_streams s
-          WHERE ((s.projection = c.projection) AND (s.version = c.version))) AS parked_streams,
+          WHERE ((s.projection = c.projection) AND (s.version = c.version) AND (s.skipped IS NULL))) AS parked_streams,
     c.error,
     c.updated_at
    FROM (((ops.checkpoints c
@@ -1453,7 +1478,7 @@ ALTER TABLE ONLY ops.leases
 -- Name: parked_streams parked_streams__pkey; Type: CONSTRAINT; Schema: ops
 
 ALTER TABLE ONLY ops.parked_streams
-    ADD CONSTRAINT parked_streams__pkey PRIMARY KEY (projection, version, category, stream_id);
+    ADD CONSTRAINT parked_streams__pkey PRIMARY KEY (projection, version, category, stream_id, "position");
 
 -- Name: projections projections__pkey; Type: CONSTRAINT; Schema: ops
 

@@ -15,6 +15,7 @@ SELECT
   (
     SELECT count(*) FROM ops.parked_streams AS s
     WHERE s.projection = c.projection AND s.version = c.version
+      AND s.skipped IS NULL
   ) AS parked_streams,
   c.error,
   c.updated_at
