@@ -84,7 +84,7 @@ def _drop(name: str) -> Any:
     return lambda batch: getattr(batch, name).pop()
 
 
-DISORDER = [
+DISORDER: list[list[int | None]] = [
     *([1, 2, 1], [2, 1, 1], [1, 1, 1], [2, 2, 2], [1, 1, 3]),
     *([0, 1, 2], [1, 2, None], [None, 1, 2], [1, None, 2]),
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import InsufficientPrivilege
 
 from service.db.migrate import migrate
 from service.db.pool import Connection, Database, connect
@@ -20,9 +22,12 @@ from service.errors import SetupError
 from tests.fixtures.servers import Server
 from tests.sql.batch import append, rows, value
 
-MADE_DATABASES = "SELECT datname FROM pg_database WHERE datname ~ '^x[0-9a-f]{8}_'"
+RUN = f"x{secrets.token_hex(3)}"
+"""Begins every prefix of this process: others may test on the same server."""
 
-MADE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname ~ '^x[0-9a-f]{8}_'"
+MADE_DATABASES = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+
+MADE_ROLES = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)"
 
 
 @pytest_asyncio.fixture
@@ -31,14 +36,32 @@ async def cluster(server: Server) -> AsyncIterator[Connection]:
     connection = await psycopg.AsyncConnection.connect(server.dsn, autocommit=True)
     async with connection:
         yield connection
-        for (name,) in await rows(connection, MADE_DATABASES):
+        for (name,) in await rows(connection, MADE_DATABASES, [RUN]):
             drop = sql.SQL("DROP DATABASE {}").format(sql.Identifier(name))
             await connection.execute(drop)
-        # at once, for they are members of each other
-        roles = [sql.Identifier(name) for (name,) in await rows(connection, MADE_ROLES)]
-        await connection.execute(
-            sql.SQL("DROP ROLE {}").format(sql.SQL(",").join(roles))
-        )
+        made = [name for (name,) in await rows(connection, MADE_ROLES, [RUN])]
+        logins = [name for name in made if name.endswith("_login")]
+        await _drop_roles(connection, [n for n in made if n not in logins], logins)
+        await _drop_roles(connection, logins, [])
+
+
+async def _drop_roles(
+    connection: Connection, names: Sequence[str], makers: Sequence[str]
+) -> None:
+    """Drop them at once, for they are members of each other; else as their maker."""
+    drop = sql.SQL("DROP ROLE {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    if not names:
+        return
+    try:
+        await connection.execute(drop)
+    except InsufficientPrivilege:
+        for maker in makers:
+            await connection.execute(f"SET ROLE {maker}".encode())
+            with suppress(InsufficientPrivilege):
+                await connection.execute(drop)
+            await connection.execute("RESET ROLE")
 
 
 async def make_database(
@@ -49,8 +72,8 @@ async def make_database(
     await cluster.execute(
         f"CREATE ROLE {login} LOGIN PASSWORD 'secret' {' '.join(options)}".encode()
     )
-    if not await value(cluster, "SELECT pg_has_role(%s, 'MEMBER')", [login]):
-        await cluster.execute(f"GRANT {login} TO CURRENT_USER".encode())
+    # whoever is no superuser may give a database only to a role that it can take
+    await cluster.execute(f"GRANT {login} TO CURRENT_USER".encode())
     await cluster.execute(f"CREATE DATABASE {prefix}_db OWNER {login}".encode())
     dsn = make_conninfo(
         server.database(f"{prefix}_db").dsn, user=login, password="secret"
@@ -59,7 +82,7 @@ async def make_database(
 
 
 def new_prefix() -> str:
-    return f"x{secrets.token_hex(4)}"
+    return f"{RUN}{secrets.token_hex(2)}"
 
 
 async def test_login_that_may_create_roles_sets_all_up(
