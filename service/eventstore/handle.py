@@ -34,7 +34,7 @@ from service.errors import (
 )
 from service.eventstore import codec, store
 from service.eventstore.appender import Appender
-from service.eventstore.fold import Fold, after_append
+from service.eventstore.fold import NOTHING, Fold, after_append
 from service.eventstore.fold import Loaded as Loaded
 from service.eventstore.loader import Loader
 from service.eventstore.records import (
@@ -160,11 +160,11 @@ class Chats:
             lock.release()
 
     async def _execute(self, request: _Request) -> Handled:
-        cached = self._loader.cache.get(request.chat_id)
-        if cached is not None:
-            handled = await self._try_cached(request, cached)
-            if handled is not None:
-                return handled
+        # what is not cached may well not exist: creates need no read either
+        cached = self._loader.cache.get(request.chat_id) or NOTHING
+        handled = await self._try_cached(request, cached)
+        if handled is not None:
+            return handled
         attempt = 0
         while True:
             fold = await self._loader.load(request.chat_id)

@@ -1,0 +1,387 @@
+"""Commands on chats: decided, appended, retried; one process and several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.db.guard import Guard
+from service.db.pool import Database, Pool
+from service.domain.chat.evolve import fold
+from service.domain.chat.state import ChatState
+from service.domain.events.chat import MessageAppended, MessageQueued
+from service.errors import (
+    FutureEvent,
+    KeyReused,
+    Rejection,
+    WrongExpectedVersion,
+)
+from service.eventstore import codec
+from service.eventstore.appender import Appender
+from service.eventstore.handle import ATTEMPTS, Chats, Handled
+from service.eventstore.records import (
+    AppendRequest,
+    AppendResult,
+    NewEvent,
+    StreamName,
+)
+from tests.builders import (
+    WORKER,
+    acquire,
+    create,
+    interrupt,
+    send,
+    start_attempt,
+)
+from tests.integration.eventstore.appends import (
+    assert_intact,
+    held_head,
+    request,
+    terminate_appenders,
+    whole_stream,
+)
+
+HASH = b"hash of the request"
+OTHER = b"hash of another one"
+
+
+@pytest.fixture
+def chats(pool: Pool, appender: Appender) -> Chats:
+    return Chats(pool, appender, cache_bytes=1_000_000)
+
+
+@pytest.fixture
+def chat_id() -> UUID:
+    return uuid4()
+
+
+@asynccontextmanager
+async def another_process(database: Database, guard: Guard) -> AsyncIterator[Chats]:
+    """Chats with a pool, an appender and a cache of their own."""
+    async with (
+        Pool(database, guard=guard, size=2) as pool,
+        Appender(database, guard=guard, queue_size=1_000, deadline_s=60) as appender,
+    ):
+        yield Chats(pool, appender, cache_bytes=1_000_000)
+
+
+async def state_in_log(database: Database, chat_id: UUID) -> ChatState:
+    recorded = await whole_stream(database, StreamName("chat", chat_id))
+    return fold(ChatState(), map(codec.decode, recorded))
+
+
+async def types_in_log(database: Database, chat_id: UUID) -> list[str]:
+    return [e.type for e in await whole_stream(database, StreamName("chat", chat_id))]
+
+
+async def test_a_chat_that_does_not_exist_is_version_0(
+    chats: Chats, chat_id: UUID
+) -> None:
+    loaded = await chats.load(chat_id)
+    assert (loaded.version, loaded.state.exists) == (0, False)
+    assert chats.peek(chat_id) is None
+
+
+async def test_a_command_tells_its_events_and_the_state_after_them(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    handled = await chats.execute(chat_id, create("hello"), actor="user:1")
+    assert handled.outcome == "appended"
+    assert [(version, e.type) for version, e in handled.events] == [
+        (1, "chat_created"),
+        (2, "message_appended"),
+    ]
+    loaded = await chats.load(chat_id)
+    assert loaded == handled.loaded == chats.peek(chat_id)
+    assert loaded.state == await state_in_log(database, chat_id)
+    assert loaded.version == 2
+
+
+async def test_metadata_says_who_and_why(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(
+        chat_id, create(), actor="user:1", correlation_id="r1", causation_id="c1"
+    )
+    await chats.execute(chat_id, send(), actor="user:2")
+    events = await whole_stream(database, StreamName("chat", chat_id))
+    metadata = [e.metadata or {} for e in events]
+    ids = {UUID(m.pop("id")) for m in metadata}
+    assert len(ids) == len(events)
+    assert metadata[0] == {
+        "actor": "user:1",
+        "correlation_id": "r1",
+        "causation_id": "c1",
+    }
+    assert metadata[-1] == {"actor": "user:2"}
+
+
+async def test_a_rejection_is_raised_and_appends_nothing(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    with pytest.raises(Rejection) as rejected:
+        await chats.execute(chat_id, send(), actor="user:1")
+    assert rejected.value.code == "chat-not-found"
+    assert await types_in_log(database, chat_id) == []
+
+
+# keys
+
+
+async def test_the_same_key_gives_the_first_events(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    async def say() -> Handled:
+        return await chats.execute(
+            chat_id, send("again"), actor="a", key="a:k", request_hash=HASH
+        )
+
+    await chats.execute(chat_id, create(), actor="a")
+    first = await say()
+    await chats.execute(chat_id, send("more"), actor="a")
+    again = await say()
+    assert (first.outcome, again.outcome) == ("appended", "duplicate")
+    assert again.events == first.events
+    assert again.loaded.version == 4
+    assert (await types_in_log(database, chat_id)).count("message_queued") == 2
+
+
+async def test_a_create_that_is_retried_finds_itself(
+    database: Database, guard: Guard, chats: Chats, chat_id: UUID
+) -> None:
+    """Decide rejects the second create; the key tells that it was this very one."""
+    first = await chats.execute(
+        chat_id, create(), actor="a", key="a:k", request_hash=HASH
+    )
+    await chats.execute(chat_id, interrupt(), actor="a")
+    async with another_process(database, guard) as others:
+        for each in (chats, others):
+            again = await each.execute(
+                chat_id, create(), actor="a", key="a:k", request_hash=HASH
+            )
+            assert (again.outcome, again.events) == ("duplicate", first.events)
+            assert again.loaded == await chats.load(chat_id)
+
+
+async def test_a_key_with_another_request_is_refused(
+    chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(chat_id, create(), actor="a", key="a:k", request_hash=HASH)
+    for command in (create("other"), send("other")):
+        with pytest.raises(KeyReused):
+            await chats.execute(
+                chat_id, command, actor="a", key="a:k", request_hash=OTHER
+            )
+    assert (await chats.load(chat_id)).version == 2
+
+
+async def test_one_key_from_two_processes_at_once_is_one_request(
+    database: Database, guard: Guard, chats: Chats, chat_id: UUID
+) -> None:
+    async with another_process(database, guard) as others:
+        handled = await asyncio.gather(
+            *(
+                each.execute(chat_id, create(), actor="a", key="a:k", request_hash=HASH)
+                for each in (chats, others) * 5
+            )
+        )
+    assert sorted(h.outcome for h in handled) == ["appended"] + ["duplicate"] * 9
+    assert all(h.events == handled[0].events for h in handled)
+
+
+async def test_a_rejection_does_not_use_up_its_key(chats: Chats, chat_id: UUID) -> None:
+    with pytest.raises(Rejection):
+        await chats.execute(chat_id, send(), actor="a", key="a:k", request_hash=HASH)
+    made = await chats.execute(
+        chat_id, create(), actor="a", key="a:k", request_hash=OTHER
+    )
+    assert made.outcome == "appended"
+
+
+async def test_a_key_needs_the_hash_of_its_request(chats: Chats, chat_id: UUID) -> None:
+    with pytest.raises(ValueError, match="hash"):
+        await chats.execute(chat_id, create(), actor="a", key="a:k")
+
+
+async def test_a_command_without_a_key_survives_a_lost_connection(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(chat_id, create(), actor="a")
+    async with held_head(database) as head:
+        task = asyncio.create_task(chats.execute(chat_id, send(), actor="a"))
+        await head.waiting()
+        await terminate_appenders(database)
+        await head.release()
+    assert (await task).outcome == "appended"
+    assert await types_in_log(database, chat_id) == [
+        "chat_created",
+        "message_appended",
+        "message_queued",
+    ]
+
+
+# races
+
+
+async def test_commands_of_one_process_on_one_chat_all_get_through(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(chat_id, create(), actor="a")
+    commands = [send(str(n)) for n in range(20)]
+    handled = await asyncio.gather(
+        *(chats.execute(chat_id, command, actor="a") for command in commands)
+    )
+    assert [h.events[0][0] for h in handled] == list(range(3, 23))
+    queue = (await state_in_log(database, chat_id)).queue
+    assert [m.parts for m in queue] == [c.parts for c in commands]
+
+
+async def test_two_processes_on_one_chat_both_get_through(
+    database: Database, guard: Guard, chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(chat_id, create(), actor="a")
+
+    async def say(process: Chats, name: str) -> None:
+        for n in range(8):
+            await process.execute(chat_id, send(f"{name}{n}"), actor=name)
+
+    async with another_process(database, guard) as others:
+        await asyncio.gather(say(chats, "a"), say(others, "b"))
+        both = [await p.load(chat_id) for p in (chats, others)]
+    assert both[0] == both[1]
+    assert both[0].state == await state_in_log(database, chat_id)
+    said = [m.parts[0].text for m in both[0].state.queue]  # type: ignore[union-attr]
+    assert sorted(said) == sorted(f"{name}{n}" for name in "ab" for n in range(8))
+    assert [s for s in said if s[0] == "a"] == [f"a{n}" for n in range(8)]
+    await assert_intact(database)
+
+
+class Overtaken(Appender):
+    """An appender whose first appends come after a rival's."""
+
+    rival: Chats
+    chat_id: UUID
+    overtakes = 0
+
+    async def append(self, request: AppendRequest) -> AppendResult:
+        if self.overtakes:
+            self.overtakes -= 1
+            await self.rival.execute(self.chat_id, send("rival"), actor="rival")
+        return await super().append(request)
+
+
+@pytest.mark.parametrize("overtakes", [1, 4, ATTEMPTS + 1])
+async def test_a_conflict_is_decided_again_but_not_for_ever(
+    database: Database, guard: Guard, chats: Chats, chat_id: UUID, overtakes: int
+) -> None:
+    await chats.execute(chat_id, create(), actor="a")
+    async with (
+        Pool(database, guard=guard, size=2) as pool,
+        Overtaken(database, guard=guard, queue_size=9, deadline_s=60) as appender,
+    ):
+        slow = Chats(pool, appender, cache_bytes=1_000_000)
+        await slow.load(chat_id)
+        appender.rival, appender.chat_id = chats, chat_id
+        appender.overtakes = overtakes
+        if overtakes > ATTEMPTS:
+            with pytest.raises(WrongExpectedVersion):
+                await slow.execute(chat_id, send("slow"), actor="b")
+        else:
+            handled = await slow.execute(chat_id, send("slow"), actor="b")
+            assert handled.events[0][0] == 3 + overtakes
+            assert handled.loaded == await chats.load(chat_id)
+
+
+async def test_a_conflict_can_turn_into_a_rejection(
+    database: Database, guard: Guard, chats: Chats, chat_id: UUID
+) -> None:
+    """Two workers acquire with the same term: one of them is told no."""
+    await chats.execute(chat_id, create(), actor="a")
+    async with another_process(database, guard) as others:
+        await others.load(chat_id)
+        await chats.execute(chat_id, acquire(1, "w1"), actor="w1")
+        with pytest.raises(Rejection):
+            await others.execute(chat_id, acquire(1, "w2"), actor="w2")
+
+
+async def test_a_rejection_is_never_based_on_a_stale_cache(
+    database: Database, guard: Guard, chats: Chats, chat_id: UUID
+) -> None:
+    """What the cache would refuse, since nobody holds the chat there, is allowed."""
+    await chats.execute(chat_id, create(), actor="a")
+    async with another_process(database, guard) as others:
+        await others.execute(chat_id, acquire(1, WORKER), actor=WORKER)
+    handled = await chats.execute(chat_id, start_attempt(2), actor=WORKER)
+    assert handled.events[0][1].type == "generation_attempt_started"
+
+
+async def test_a_cancelled_command_leaves_the_chat_to_the_next(
+    database: Database, chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(chat_id, create(), actor="a")
+    async with held_head(database) as head:
+        tasks = [
+            asyncio.create_task(chats.execute(chat_id, send(str(n)), actor="a"))
+            for n in range(3)
+        ]
+        await head.waiting()
+        tasks[0].cancel()
+        tasks[1].cancel()
+        await head.release()
+    first, second, third = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, asyncio.CancelledError)
+    assert isinstance(second, asyncio.CancelledError)
+    assert not isinstance(third, BaseException)
+    assert third.loaded == await chats.load(chat_id)
+    queue = (await state_in_log(database, chat_id)).queue
+    assert [m.parts[0].text for m in queue] == ["0", "2"]  # type: ignore[union-attr]
+
+
+# events of others
+
+
+async def test_a_purged_chat_is_gone_also_from_the_cache(
+    appender: Appender, chats: Chats, chat_id: UUID
+) -> None:
+    await chats.execute(chat_id, create(), actor="a")
+    purged = NewEvent("stream_purged", 1, {"actor": "a", "reason": "asked"})
+    await appender.append(request(StreamName("chat", chat_id), purged))
+    with pytest.raises(Rejection) as rejected:
+        await chats.execute(chat_id, send(), actor="a")
+    assert rejected.value.code == "chat-not-found"
+    loaded = await chats.load(chat_id)
+    assert (loaded.version, loaded.state.exists) == (3, False)
+    assert loaded.state.messages == ChatState().messages
+
+
+async def test_an_event_of_a_newer_release_stops_this_chat_only(
+    appender: Appender, chats: Chats, chat_id: UUID
+) -> None:
+    other = uuid4()
+    for each in (chat_id, other):
+        await chats.execute(each, create(), actor="a")
+    await appender.append(
+        request(StreamName("chat", chat_id), NewEvent("from_tomorrow", 1, {}))
+    )
+    for _ in range(2):
+        with pytest.raises(FutureEvent):
+            await chats.execute(chat_id, send(), actor="a")
+    assert (await chats.execute(other, send(), actor="a")).outcome == "appended"
+
+
+async def test_a_turn_in_one_append_has_the_versions_of_its_events(
+    chats: Chats, chat_id: UUID
+) -> None:
+    handled = await chats.execute(
+        chat_id, create("hi", system_prompt="be brief"), actor="a"
+    )
+    assert [version for version, _ in handled.events] == [1, 2, 3]
+    later = await chats.execute(chat_id, send("next"), actor="a")
+    ((version, queued),) = later.events
+    assert version == 4
+    assert isinstance(queued, MessageQueued)
+    assert isinstance(handled.events[2][1], MessageAppended)
