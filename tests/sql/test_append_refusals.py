@@ -85,8 +85,15 @@ def _drop(name: str) -> Any:
 
 
 DISORDER: list[list[int | None]] = [
-    *([1, 2, 1], [2, 1, 1], [1, 1, 1], [2, 2, 2], [1, 1, 3]),
-    *([0, 1, 2], [1, 2, None], [None, 1, 2], [1, None, 2]),
+    [1, 2, 1],
+    [2, 1, 1],
+    [1, 1, 1],
+    [2, 2, 2],
+    [1, 1, 3],
+    [0, 1, 2],
+    [1, 2, None],
+    [None, 1, 2],
+    [1, None, 2],
 ]
 """Which of two streams each of three events belongs to; [1, 1, 2] is one right way.
 
