@@ -15,14 +15,15 @@ import typer
 from service.cli.lines import Lines
 from service.cli.options import DEFAULT_URL, Token, Url, need_token, run
 from service.cli.screen import Screen
-from service.client.client import ApiError, Client, Frame
-from service.domain.chat.state import Status
+from service.client.client import ApiError, Client
+from service.client.view import ChatView
 
 Result = TypeVar("Result")
 
 PROMPT = "> "
 
-AT_REST = frozenset({Status.WAITING, Status.ERROR})
+MOVES = ("snapshot", "resync", "status", "turn_finished")
+"""Frames after which it may be the person's turn."""
 
 
 def chat(
@@ -57,9 +58,8 @@ class Talk:
         self._screen = screen
         self._chat_id = chat_id
         self._lines = Lines()
+        self._view = ChatView()
         self._turn = 0
-        self._finished = 0
-        self._status = ""
         self._interrupted = False
         self._moved = asyncio.Event()
         self._asked = asyncio.Event()
@@ -70,7 +70,7 @@ class Talk:
         """Until the person leaves."""
         self._lines.start()
         if self._chat_id is not None:
-            self._status = (await self._client.get(self._chat_id))["status"]
+            self._view.status = (await self._client.get(self._chat_id))["status"]
             self._follow(self._chat_id, after=None)
             await self._unless_leaving(self._at_rest())
         try:
@@ -92,7 +92,9 @@ class Talk:
 
     @property
     def _busy(self) -> bool:
-        return self._finished < self._turn or self._status not in ("", *AT_REST)
+        finished = max((turn.id or 0 for turn in self._view.turns), default=0)
+        running = self._view.status is not None and not self._view.at_rest
+        return finished < self._turn or running
 
     async def _read(self) -> str | None:
         if self._leaving.is_set():
@@ -105,7 +107,7 @@ class Talk:
         if self._chat_id is None:
             made = await self._client.create(text)
             self._chat_id = UUID(made["id"])
-            self._turn, self._status = 1, made["status"]
+            self._turn, self._view.status = 1, made["status"]
             self._follow(self._chat_id, after="0")
             return
         sent = await self._client.send(self._chat_id, text)
@@ -122,19 +124,9 @@ class Talk:
     async def _show_frames(self, chat_id: UUID, after: str | None) -> None:
         async for frame in self._client.follow(chat_id, after=after):
             self._screen.show(frame)
-            self._note(frame)
-
-    def _note(self, frame: Frame) -> None:
-        match frame.name:
-            case "snapshot" | "resync":
-                self._status = frame.data["chat"]["status"]
-            case "status":
-                self._status = frame.data["status"]
-            case "turn_finished":
-                self._finished = max(self._finished, frame.data["turn_id"] or 0)
-            case _:
-                return
-        self._moved.set()
+            self._view.apply(frame)
+            if frame.name in MOVES:
+                self._moved.set()
 
     async def _at_rest(self) -> None:
         while self._busy:

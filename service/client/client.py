@@ -1,22 +1,33 @@
 """The HTTP API and its streams, for programs: what the command line is made of.
 
 `follow` keeps a place in a chat: it reconnects with the id of the last frame that it
-gave out, so its caller sees every frame once, whatever happens to connections.
+gave out, so its caller sees every frame once, whatever happens to connections. `watch`
+folds the frames into a `ChatView`, and `turn_finished` waits until a chat is at rest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, cast
+from uuid import uuid4
 
 import httpx2
 
 from service import wire
+from service.client.shapes import (
+    Chat,
+    ChatRef,
+    MessagePage,
+    Sent,
+    chat_id_of,
+)
+from service.client.shapes import Frame as Frame
 from service.client.sse import Block, SseParser
+from service.client.view import ChatView
 from service.errors import ParleyError
 
 TIMEOUT_S = 40.0
@@ -58,15 +69,6 @@ class ConnectionFailed(ParleyError):
         return self.reason
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame of a chat's stream. `id` is the place after it."""
-
-    id: str
-    name: str
-    data: dict[str, Any]
-
-
 class Client:
     """One service and one token. An async context manager.
 
@@ -86,45 +88,46 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def create(
-        self, text: str, *, key: str | None = None, **fields: Any
-    ) -> dict[str, Any]:
-        """Create a chat with a first message of one text."""
-        return await self._post("/api/v1/chats", _said(text) | fields, key)
+    async def create(self, text: str, *, key: str | None = None, **fields: Any) -> Chat:
+        """Create a chat with a first message of one text.
+
+        `fields` are those of the API: title, system_prompt, labels, ...
+        """
+        made = await self._post("/api/v1/chats", _said(text) | fields, key)
+        return cast(Chat, made)
 
     async def send(
         self,
-        chat_id: UUID | str,
+        chat: ChatRef,
         text: str,
         *,
         busy_behavior: str = "queue",
         key: str | None = None,
-    ) -> dict[str, Any]:
-        """Say something in a chat."""
+    ) -> Sent:
+        """Say something in a chat; `interrupt` stops a running turn for it."""
         body = _said(text) | {"busy_behavior": busy_behavior}
-        return await self._post(f"/api/v1/chats/{chat_id}/messages", body, key)
+        return cast(Sent, await self._post(f"{_path(chat)}/messages", body, key))
 
-    async def interrupt(
-        self, chat_id: UUID | str, *, key: str | None = None
-    ) -> dict[str, Any]:
+    async def interrupt(self, chat: ChatRef, *, key: str | None = None) -> Chat:
         """Stop the running turn."""
-        return await self._post(f"/api/v1/chats/{chat_id}/interrupt", {}, key)
+        return cast(Chat, await self._post(f"{_path(chat)}/interrupt", {}, key))
 
-    async def get(self, chat_id: UUID | str) -> dict[str, Any]:
-        """The chat."""
-        return await self._get(f"/api/v1/chats/{chat_id}")
+    async def get(self, chat: ChatRef) -> Chat:
+        """The chat as it is now."""
+        return cast(Chat, await self._get(_path(chat)))
 
     async def chats(self, **query: Any) -> dict[str, Any]:
         """A page of the caller's chats."""
         return await self._get("/api/v1/chats", **query)
 
-    async def messages(self, chat_id: UUID | str, **query: Any) -> dict[str, Any]:
-        """A page of a chat's messages."""
-        return await self._get(f"/api/v1/chats/{chat_id}/messages", **query)
+    async def messages(self, chat: ChatRef, **query: Any) -> MessagePage:
+        """A page of a chat's messages: `limit`, `before_id` or `after_id`."""
+        page = await self._get(f"{_path(chat)}/messages", **query)
+        return cast(MessagePage, page)
 
     async def follow(
-        self, chat_id: UUID | str, *, after: str | None = None
-    ) -> AsyncIterator[Frame]:
+        self, chat: ChatRef, *, after: str | None = None
+    ) -> AsyncGenerator[Frame, None]:
         """Every frame after this place, for ever; None begins with a snapshot.
 
         Reconnects, with back-off, until the service says that it is for good: raises
@@ -133,24 +136,50 @@ class Client:
         place = _Place(after or "")
         while True:
             try:
-                async for frame in self._connection(chat_id, place):
-                    yield frame
+                async with aclosing(self._connection(chat, place)) as frames:
+                    async for frame in frames:
+                        yield frame
             except ConnectionFailed:
                 place.failures += 1
             await asyncio.sleep(place.pause_s())
 
-    async def _connection(
-        self, chat_id: UUID | str, place: _Place
-    ) -> AsyncIterator[Frame]:
+    async def watch(
+        self, chat: ChatRef, *, after: str | None = None
+    ) -> AsyncGenerator[tuple[ChatView, Frame], None]:
+        """The chat as it is after each frame: one view, which grows, and the frame."""
+        view = ChatView()
+        async with aclosing(self.follow(chat, after=after)) as frames:
+            async for frame in frames:
+                view.apply(frame)
+                yield view, frame
+
+    async def turn_finished(
+        self, chat: ChatRef, *, after: str | None = None, timeout_s: float | None = None
+    ) -> ChatView:
+        """Wait until nothing runs and nothing waits in the queue; gives the view.
+
+        Also when it is so already, and when the chat waits for tools of the client.
+        `after="0"` reads the whole chat, so that `turns` and `messages` are complete.
+        Raises TimeoutError after `timeout_s` seconds.
+        """
+        async with (
+            asyncio.timeout(timeout_s),
+            aclosing(self.watch(chat, after=after)) as watching,
+        ):
+            async for view, frame in watching:
+                if _ended(view, frame):
+                    return view
+        raise AssertionError("a chat is followed for ever")
+
+    async def _connection(self, chat: ChatRef, place: _Place) -> AsyncGenerator[Frame]:
         headers = {"accept": "text/event-stream"}
         if place.id:
             headers["last-event-id"] = place.id
         parser = SseParser(last_id=place.id)
         timeout = httpx2.Timeout(TIMEOUT_S, read=SILENCE_S)
-        path = f"/api/v1/chats/{chat_id}/stream"
         try:
             async with self._http.stream(
-                "GET", path, headers=headers, timeout=timeout
+                "GET", f"{_path(chat)}/stream", headers=headers, timeout=timeout
             ) as response:
                 if response.status_code in _TRANSIENT:
                     raise ConnectionFailed(f"status {response.status_code}")
@@ -221,6 +250,17 @@ class _Place:
         """Seconds: the server's wish, doubled with every connection that failed."""
         wish_ms: int = self._retry_ms << min(self.failures, 10)
         return min(wish_ms, RETRY_MAX_MS) / 1000 * random.uniform(0.5, 1)
+
+
+def _ended(view: ChatView, frame: Frame) -> bool:
+    """Whether a turn is over, its last frame included: `turn_finished` ends one."""
+    if frame.name == "status" and view.status != "requires_action":
+        return False
+    return view.caught_up and view.at_rest
+
+
+def _path(chat: ChatRef) -> str:
+    return f"/api/v1/chats/{chat_id_of(chat)}"
 
 
 def _said(text: str) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""What the service answers with, as types: plain JSON, so dictionaries at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired, TypedDict
+from uuid import UUID
+
+Status = Literal["waiting", "running", "interrupting", "requires_action", "error"]
+Outcome = Literal["finished", "failed", "interrupted"]
+
+Part = dict[str, Any]
+"""One part of a message; its `type` says which: text, reasoning, tool-call, ..."""
+
+
+class ChatError(TypedDict):
+    """Why a turn failed."""
+
+    message: str
+    kind: str
+    retryable: bool
+    detail: NotRequired[str]
+    provider: NotRequired[str]
+    status_code: NotRequired[int]
+
+
+class Chat(TypedDict):
+    """A chat's header at `version`."""
+
+    id: str
+    organization_id: str
+    owner_id: str
+    title: str
+    status: Status
+    last_error: ChatError | None
+    created_at: str
+    updated_at: str
+    archived: bool
+    labels: dict[str, str]
+    client_type: str
+    version: int
+    parent_chat_id: NotRequired[str]
+    root_chat_id: NotRequired[str]
+
+
+class Message(TypedDict):
+    """A message of the history. `id` orders the messages of a chat."""
+
+    id: int
+    chat_id: str
+    role: Literal["user", "assistant", "tool"]
+    content: list[Part]
+    created_at: str
+    created_by: NotRequired[str]
+    queued_id: NotRequired[int]
+
+
+class QueuedMessage(TypedDict):
+    """A message that waits for the turn to end."""
+
+    id: int
+    chat_id: str
+    content: list[Part]
+    created_at: str
+
+
+class MessagePage(TypedDict):
+    """A page of messages, newest first, and with the newest page what waits."""
+
+    messages: list[Message]
+    queued_messages: list[QueuedMessage]
+    has_more: bool
+
+
+class Sent(TypedDict):
+    """What a send did: what it put into the history, and what into the queue."""
+
+    messages: list[Message]
+    queued: bool
+    message: NotRequired[Message]
+    """What was said, when the chat was not busy."""
+    queued_message: NotRequired[QueuedMessage]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of a chat's stream. `id` is the place after it."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+ChatRef = UUID | str | Chat | Mapping[str, Any]
+"""A chat by its id, or as the service gave it."""
+
+
+def chat_id_of(chat: ChatRef) -> str:
+    """The id of a chat, however it is given."""
+    return str(chat["id"]) if isinstance(chat, Mapping) else str(chat)
+
+
+def text_of(parts: list[Part]) -> str:
+    """What these parts say: their texts, without reasoning and calls."""
+    return "".join(part.get("text", "") for part in parts if part["type"] == "text")
