@@ -15,8 +15,8 @@ from service.eventstore.records import NewEvent, RecordedEvent, StreamResult
 CHAT_SIZE = 2_000
 """Bytes of a folded chat before its first event (measured)."""
 
-EVENT_SIZE = 1_000
-"""Bytes of an event's objects beside its text (measured)."""
+EVENT_SIZE = 600
+"""Bytes of an event's objects beside its text, over a chat's mix of events (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
