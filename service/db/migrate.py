@@ -279,15 +279,25 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc] # yoyo is untype
             super().apply_one(migration, force, mark)
             return
         with self.transaction():
+            self._drop_views()
             migration.process_steps(self, "apply", force=force)
             self.log_migration(migration, "apply")
             self.mark_one(migration, log=False)
 
     def rollback_one(self, migration: Any, force: bool = False) -> None:
         with self.transaction():
+            self._drop_views()
             migration.process_steps(self, "rollback", force=force)
             self.log_migration(migration, "rollback")
             self.unmark_one(migration, log=False)
+
+    def _drop_views(self) -> None:
+        """A migration may change what they show; the next deployment makes them anew.
+
+        In the migration's transaction: when it fails, they stay.
+        """
+        for file in sorted((_root() / "views").glob("*.sql")):
+            self.execute(f"DROP VIEW IF EXISTS {file.stem}")
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> Any:
         """yoyo asks the system for a user and a full host name: either may fail."""

@@ -47,10 +47,12 @@ async def listen(open_as: Open, channel: str) -> Connection:
 
 async def test_every_trigger_fires_always(admin: Connection) -> None:
     """A: also for a session that plays a replica."""
-    assert await rows(admin, TRIGGERS) == [
-        ("es.events", "_100_forbid_change", "A"),
-        ("es.events", "_500_ring", "A"),
-        ("es.live_parts", "_500_ring", "A"),
+    found = await rows(admin, TRIGGERS)
+    assert {enabled for _, _, enabled in found} == {"A"}
+    assert [(table, name) for table, name, _ in found if table.startswith("es.")] == [
+        ("es.events", "_100_forbid_change"),
+        ("es.events", "_500_ring"),
+        ("es.live_parts", "_500_ring"),
     ]
 
 

@@ -63,4 +63,6 @@ async def test_applied_migrations_are_listed(service: Connection) -> None:
     found = await rows(
         service, "SELECT migration FROM ops.applied_migrations ORDER BY applied_at"
     )
-    assert [name[:4] for (name,) in found] == ["0001", "0002", "0003"]
+    names = [name for (name,) in found]
+    assert names[0] == "0001.create-event-log"
+    assert names == sorted(names)
