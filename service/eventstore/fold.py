@@ -16,7 +16,7 @@ CHAT_SIZE = 2_000
 """Bytes of a folded chat before its first event (measured)."""
 
 EVENT_SIZE = 600
-"""Bytes of an event's objects beside its text, over a chat's mix of events (measured)."""
+"""Bytes of an event beside its text, over a chat's mix of events (measured)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,4 +310,4 @@ def test_the_log_holds_what_the_model_holds(server: Server, template: str) -> No
 def test_the_log_holds_what_the_model_holds_for_long(
     server: Server, template: str
 ) -> None:
-    run(machine(server, template), examples=60, steps=50)
+    run(machine(server, template), examples=30, steps=50)
