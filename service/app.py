@@ -43,7 +43,7 @@ from service.live.janitor import Janitor
 from service.metrics import Metrics
 from service.platform.tokens import insert_token
 from service.platform.users import ensure_first_user
-from service.providers.scripted import Scripted
+from service.providers.choose import VendorModel, choose, open_provider
 from service.readmodels.runnable import runnable_chats
 from service.settings import Role, Settings
 from service.subscription.listener import LOG_CHANNEL, Listener
@@ -133,7 +133,9 @@ async def run_service(
 
     Raises SetupError when it cannot start, PartEnded when a part gave up.
     """
-    # first: a taken port is known before a database is started for nothing
+    # first: what cannot work is known before a database is started for nothing
+    if "worker" in roles:
+        chosen_model(settings)
     listening = bind(settings.host, settings.port) if "api" in roles else None
     async with AsyncExitStack() as stack:
         if listening is not None:
@@ -265,11 +267,14 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
             return await runnable_chats(connection, limit, lease_s=settings.lease_s)
 
     async with (
+        open_provider(
+            chosen_model(settings), scripted_rate=settings.scripted_rate
+        ) as provider,
         Flusher(main) as flusher,
         Leases(main, worker=worker_name(), lease_s=settings.lease_s) as leases,
     ):
         means = Means(
-            provider=Scripted(rate=settings.scripted_rate),
+            provider=provider,
             tools=Registry([clock(utc_now)], now=utc_now),
             flusher=flusher,
             pool=parts.pool,
@@ -294,6 +299,18 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
         async with worker:
             tasks.start("worker", worker.ended())
             yield
+
+
+def chosen_model(settings: Settings) -> VendorModel | None:
+    """The model that a worker asks; raises SetupError when its key is missing."""
+    return choose(
+        settings.model,
+        base_url=settings.model_base_url,
+        keys={
+            "openai": settings.openai_api_key,
+            "anthropic": settings.anthropic_api_key,
+        },
+    )
 
 
 def worker_name() -> str:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from service.errors import SetupError
 
@@ -22,11 +31,22 @@ PREFIX = "PARLEY_"
 NOT_SETTINGS = ("PARLEY_TEST_", "PARLEY_CHAT_ID", "PARLEY_URL", "PARLEY_TOKEN")
 """Variables that others read: tests, commands inside a workspace, clients."""
 
+OF_VENDORS = {
+    "openai_api_key": "OPENAI_API_KEY",
+    "anthropic_api_key": "ANTHROPIC_API_KEY",
+}
+"""Fields that go by the names which their vendors' tools use."""
+
+MODEL = re.compile(r"scripted|(openai|anthropic):\S+")
+
 Role = Literal["api", "worker", "projector"]
 
 
 class Settings(BaseModel):
-    """Everything that can be set. Field `x_y` is the variable `PARLEY_X_Y`."""
+    """Everything that can be set. Field `x_y` is the variable `PARLEY_X_Y`.
+
+    A few fields have other names: see `variable_of`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +76,14 @@ class Settings(BaseModel):
     """How long running turns may finish their step before they are given back."""
     scripted_rate: float = Field(default=50.0, gt=0)
     """Parts a second of the scripted provider."""
+    model: str = "scripted"
+    """`openai:NAME`, `anthropic:NAME`, or `scripted`, which needs no key."""
+    model_base_url: str | None = None
+    """A server that speaks the API of `model`'s vendor; absent: the vendor's own."""
+    openai_api_key: SecretStr | None = None
+    """Key for `openai:` models; a server at `model_base_url` may need none."""
+    anthropic_api_key: SecretStr | None = None
+    """Key for `anthropic:` models; a server at `model_base_url` may need none."""
     stream_heartbeat_s: float = Field(default=15.0, gt=0)
     """A comment on every idle stream; proxies cut silent connections after 60 s."""
     stream_lifetime_s: float = Field(default=600.0, gt=0)
@@ -79,10 +107,28 @@ class Settings(BaseModel):
     guard: Literal["raise", "count"] = "count"
     """What a connection held across a slow call does; tests raise."""
 
+    @field_validator("model")
+    @classmethod
+    def _a_known_vendor(cls, value: str) -> str:
+        if MODEL.fullmatch(value) is None:
+            raise ValueError("expected scripted, openai:NAME or anthropic:NAME")
+        return value
+
+    @field_validator("model_base_url")
+    @classmethod
+    def _a_plain_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            url = urlsplit(value)
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise ValueError("expected http://host... or https://host...")
+            if url.username is not None or url.query or url.fragment:
+                raise ValueError("expected no user, query or fragment in the URL")
+        return value
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read the settings; a wrong value raises SetupError naming its variable."""
-        known = {PREFIX + name.upper(): name for name in cls.model_fields}
+        known = {variable_of(name): name for name in cls.model_fields}
         values = {
             known[variable]: value
             for variable, value in environ.items()
@@ -98,7 +144,7 @@ class Settings(BaseModel):
                 logger.warning(
                     "unknown setting %s is ignored%s",
                     variable,
-                    f"; did you mean {PREFIX}{near[0].upper()}" if near else "",
+                    f"; did you mean {variable_of(near[0])}" if near else "",
                 )
         try:
             return cls.model_validate(values)
@@ -106,8 +152,14 @@ class Settings(BaseModel):
             raise SetupError(_explain(error)) from error
 
 
+def variable_of(field: str) -> str:
+    """The environment variable that sets this field."""
+    return OF_VENDORS.get(field, PREFIX + field.upper())
+
+
 def _explain(error: ValidationError) -> str:
     problems = error.errors(include_input=False, include_url=False)
     return "; ".join(
-        f"{PREFIX}{str(p['loc'][0]).upper()}: {p['msg']}" for p in problems
+        f"{variable_of(str(p['loc'][0]))}: {p['msg'].removeprefix('Value error, ')}"
+        for p in problems
     )

@@ -273,6 +273,7 @@ def _chat_error(error: ProviderError, provider: str) -> ChatError:
     return ChatError(
         message=error.message,
         kind=error.kind,
+        detail=error.detail,
         provider=provider,
         retryable=error.retryable,
         status_code=error.status_code,

@@ -13,7 +13,7 @@ Adapters for vendors map their part start, delta and end events to these one to 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
@@ -144,6 +144,10 @@ class ProviderError(Fault):
     message: str
     retryable: bool = False
     status_code: int | None = None
+    detail: str | None = field(default=None, repr=False)
+    """What the vendor says, shortened, without keys and URLs; for the chat, no log."""
+    retry_after_s: float | None = None
+    """How long the vendor asks to wait."""
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status_code})" if self.status_code else ""

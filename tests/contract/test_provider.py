@@ -1,19 +1,22 @@
 """Every provider: well-formed streams, typed errors, prompt ends.
 
 A provider joins with a `Case`: itself, and what a user must say to get each behaviour.
+Vendors answer from servers of ours that speak their wire formats.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
 from service import wire
 from service.domain.chat.state import Message
+from service.providers.choose import Vendor, VendorModel, open_provider
 from service.providers.provider import (
     BlockEnd,
     Delta,
@@ -30,32 +33,47 @@ from service.providers.provider import (
 )
 from service.providers.scripted import Scripted
 from service.tools.clock import SPEC
-from tests.builders import a_chat, assistant, call, created, state_of, tool, user
+from tests.builders import (
+    a_chat,
+    assistant,
+    call,
+    created,
+    result,
+    state_of,
+    tool,
+    user,
+)
+from tests.fixtures.anthropic_server import AnthropicServer
+from tests.fixtures.model_servers import ModelServer
+from tests.fixtures.openai_server import OpenAIServer
 
 
 @dataclass(frozen=True)
 class Case:
     """A provider, and user texts that make it behave."""
 
-    make: Callable[[], Provider]
-    long_text: str
-    calls_a_tool: str
-    fails: str
+    provider: Provider
+    long_text: str = "count 500"
+    calls_a_tool: str = "what time is it?"
+    fails: str = "fail"
 
 
-CASES = {
-    "scripted": Case(
-        make=lambda: Scripted(rate=1e6),
-        long_text="count 500",
-        calls_a_tool="what time is it?",
-        fails="fail",
-    )
+SERVERS: dict[Vendor, tuple[type[ModelServer], str]] = {
+    "openai": (OpenAIServer, "gpt-5"),
+    "anthropic": (AnthropicServer, "claude-opus-5-5"),
 }
 
 
-@pytest.fixture(params=list(CASES))
-def case(request: pytest.FixtureRequest) -> Case:
-    return CASES[request.param]
+@pytest_asyncio.fixture(params=["scripted", *SERVERS])
+async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
+    if request.param == "scripted":
+        yield Case(Scripted(rate=1e6))
+        return
+    make, model = SERVERS[request.param]
+    async with make() as server:
+        chosen = VendorModel(request.param, model, server.url, server.key)
+        async with open_provider(chosen, scripted_rate=1.0) as provider:
+            yield Case(provider)
 
 
 def asking(text: str, *after: Message) -> ModelRequest:
@@ -64,12 +82,12 @@ def asking(text: str, *after: Message) -> ModelRequest:
 
 
 async def everything(case: Case, text: str) -> list[Delta]:
-    async with asyncio.timeout(10), aclosing(case.make().stream(asking(text))) as got:
+    async with asyncio.timeout(10), aclosing(case.provider.stream(asking(text))) as got:
         return [delta async for delta in got]
 
 
-def test_it_has_a_name(case: Case) -> None:
-    assert case.make().name
+async def test_it_has_a_name(case: Case) -> None:
+    assert case.provider.name
 
 
 @pytest.mark.parametrize("what", ["long_text", "calls_a_tool"])
@@ -130,10 +148,10 @@ async def test_a_turn_goes_on_after_results(case: Case) -> None:
         *a_chat()[:1],
         user(case.calls_a_tool),
         assistant(call(made.tool_call_id, made.tool_name, args=made.args)),
-        tool(),
+        tool(result(made.tool_call_id)),
     ).messages
     request = ModelRequest(messages=list(history), tools=[SPEC])
-    async with aclosing(case.make().stream(request)) as got:
+    async with aclosing(case.provider.stream(request)) as got:
         second = [delta async for delta in got]
     assert any(isinstance(delta, TextDelta) for delta in second)
     assert second[-1] == Finish("stop")
@@ -147,7 +165,7 @@ async def test_errors_are_provider_errors(case: Case) -> None:
 
 
 async def test_closing_ends_the_call(case: Case) -> None:
-    stream = case.make().stream(asking(case.long_text))
+    stream = case.provider.stream(asking(case.long_text))
     await anext(stream)
     await stream.aclose()
     with pytest.raises(StopAsyncIteration):
@@ -158,7 +176,7 @@ async def test_cancelling_ends_the_call(case: Case) -> None:
     begun = asyncio.Event()
 
     async def read() -> None:
-        async with aclosing(case.make().stream(asking(case.long_text))) as got:
+        async with aclosing(case.provider.stream(asking(case.long_text))) as got:
             async for _ in got:
                 begun.set()
 
@@ -171,7 +189,7 @@ async def test_cancelling_ends_the_call(case: Case) -> None:
 
 
 async def test_streams_run_side_by_side(case: Case) -> None:
-    provider = case.make()
+    provider = case.provider
 
     async def read() -> list[Delta]:
         async with aclosing(provider.stream(asking(case.long_text))) as got:

@@ -1,0 +1,85 @@
+"""Which model a process asks, from what its operator has set.
+
+The vendors' libraries take seconds to load and tens of megabytes: they are imported
+when a vendor was chosen, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Literal
+
+from pydantic import SecretStr
+
+from service.errors import SetupError
+from service.providers.provider import Provider
+from service.providers.scripted import Scripted
+
+Vendor = Literal["openai", "anthropic"]
+
+KEYS: Mapping[Vendor, str] = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VendorModel:
+    """A vendor's model, and how to reach it."""
+
+    vendor: Vendor
+    name: str
+    base_url: str | None = None
+    """Absent: the vendor's own."""
+    api_key: str | None = field(default=None, repr=False)
+
+
+def choose(
+    model: str, *, base_url: str | None, keys: Mapping[Vendor, SecretStr | None]
+) -> VendorModel | None:
+    """The model of this name, `vendor:name`; None is the scripted one.
+
+    Raises SetupError when its key is missing.
+    """
+    if model == "scripted":
+        return None
+    for vendor, variable in KEYS.items():
+        if not model.startswith(f"{vendor}:"):
+            continue
+        key = keys.get(vendor)
+        if key is None and base_url is None:
+            raise SetupError(
+                f"{variable}: PARLEY_MODEL={model} needs a key; set {variable}, or "
+                "PARLEY_MODEL_BASE_URL to a server that needs none"
+            )
+        secret = key.get_secret_value() if key is not None else None
+        return VendorModel(vendor, model.removeprefix(f"{vendor}:"), base_url, secret)
+    raise SetupError(
+        f"PARLEY_MODEL: expected scripted, openai:NAME or anthropic:NAME, not {model!r}"
+    )
+
+
+@asynccontextmanager
+async def open_provider(
+    chosen: VendorModel | None, *, scripted_rate: float
+) -> AsyncIterator[Provider]:
+    """The provider, with its connections; closed on exit."""
+    if chosen is None:
+        yield Scripted(rate=scripted_rate)
+        return
+    # in a thread: a loop that stands still for seconds looks dead to others
+    await asyncio.to_thread(_load)
+    from service.providers.vendor.model import open_vendor
+
+    async with open_vendor(chosen) as provider:
+        yield provider
+
+
+def _load() -> ModuleType:
+    from service.providers.vendor import model
+
+    return model

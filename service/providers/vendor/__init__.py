@@ -1,0 +1,1 @@
+"""Models of vendors, through the model layer of pydantic-ai; imported on demand."""
