@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from projections import checkpoint as checkpoints
 from projections.checkpoint import Checkpoint, Place
-from projections.page import Item, Page, appends, wanted
+from projections.page import Item, Page, appends, purged, wanted
 from projections.projection import Entry, Projection, Statement
 from service.db.pool import Connection
+from service.domain.ids import CHAT
 from service.errors import Fault
 from service.eventstore.records import RecordedEvent
 
@@ -74,12 +75,27 @@ async def apply_page(
     try:
         async with connection.transaction():
             for checkpoint in found:
-                entries = wanted(checkpoint, page.items)
-                await apply(connection, checkpoint.projection, entries)
+                await apply_items(connection, checkpoint, page.items)
     except Exception as error:
         _raise_unless_contained(error)
         return [await _apply_alone(connection, each, page) for each in found]
     return [Applied(checkpoint, page.end) for checkpoint in found]
+
+
+async def apply_items(
+    connection: Connection, checkpoint: Checkpoint, items: Sequence[Item]
+) -> int:
+    """What these are to the projection; how many it took. Raises what is wrong.
+
+    Events of a purged stream come erased, so its rows go whatever came before.
+    """
+    entries = wanted(checkpoint, items)
+    await apply(connection, checkpoint.projection, entries)
+    if gone := purged(items):
+        projection = checkpoint.projection
+        await execute(connection, projection, projection.purged(gone))
+        await checkpoints.unpark(connection, projection, CHAT, gone)
+    return len(entries)
 
 
 async def apply(
@@ -109,8 +125,7 @@ async def apply_append(
     try:
         async with connection.transaction():
             for item in append:
-                entries = wanted(checkpoint, [item])
-                await apply(connection, checkpoint.projection, entries)
+                await apply_items(connection, checkpoint, [item])
     except Exception as error:
         if not is_poison(error):
             raise
@@ -164,8 +179,7 @@ async def _apply_alone(
 ) -> Applied:
     try:
         async with connection.transaction():
-            entries = wanted(checkpoint, page.items)
-            await apply(connection, checkpoint.projection, entries)
+            await apply_items(connection, checkpoint, page.items)
             return Applied(checkpoint, page.end)
     except Exception as error:
         _raise_unless_contained(error)

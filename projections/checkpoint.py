@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from projections.projection import Projection
@@ -35,13 +36,18 @@ SELECT pg_advisory_xact_lock(
 """
 
 CHECKPOINTS = """
-SELECT c.projection, c.version, c.position, c.digest, ARRAY(
-  SELECT k.stream_id FROM ops.parked_streams AS k
-  WHERE k.projection = c.projection AND k.version = c.version)
+SELECT c.projection, coalesce(c.definition, c.version), c.version, c.position, c.digest,
+  ARRAY(SELECT k.stream_id FROM ops.parked_streams AS k
+    WHERE k.projection = c.projection AND k.version = c.version
+      AND k.skipped IS NULL),
+  ARRAY(SELECT k.position FROM ops.parked_streams AS k
+    WHERE k.projection = c.projection AND k.version = c.version
+      AND k.skipped IS NOT NULL)
 FROM ops.checkpoints AS c
-JOIN unnest(%s::text[], %s::int[]) AS p (name, version)
-  ON p.name = c.projection AND p.version = c.version
-WHERE c.state = 'running'
+JOIN unnest(%s::text[], %s::int[]) AS p (name, definition)
+  ON p.name = c.projection AND p.definition = coalesce(c.definition, c.version)
+WHERE c.state = %s
+ORDER BY c.version
 """
 
 ADVANCE = """
@@ -51,13 +57,13 @@ FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[], %s::bigint[], %s::
   AS m (projection, version, old_position, old_digest, position, digest)
 WHERE c.projection = m.projection AND c.version = m.version
   AND c.position = m.old_position AND c.digest = m.old_digest
-  AND c.state = 'running'
+  AND c.state <> 'stopped'
 """
 
 STOP = """
 UPDATE ops.checkpoints
 SET state = 'stopped', error = %s, updated_at = clock_timestamp()
-WHERE projection = %s AND version = %s AND state = 'running'
+WHERE projection = %s AND version = %s AND state <> 'stopped'
 """
 
 PARK = """
@@ -69,8 +75,13 @@ ON CONFLICT DO NOTHING
 
 UNPARK = """
 DELETE FROM ops.parked_streams
-WHERE projection = %s AND version = %s AND category = %s AND stream_id = %s
+WHERE projection = %s AND version = %s AND category = %s
+  AND stream_id = ANY (%s) AND skipped IS NULL
 """
+
+
+State = Literal["building", "running", "stopped"]
+"""`building`: filled by a command, and no business of projectors."""
 
 
 class CheckpointMoved(Conflict):
@@ -92,7 +103,9 @@ class Checkpoint:
     projection: Projection
     place: Place
     parked: frozenset[UUID] = frozenset()
-    """Streams that it skips until they are retried."""
+    """Streams that it leaves out until they are retried."""
+    skipped: frozenset[int] = frozenset()
+    """Positions of the events that a person had it leave out."""
 
 
 async def lock(
@@ -110,15 +123,39 @@ async def lock_and_wait(connection: Connection, projection: Projection) -> None:
 
 
 async def read(
-    connection: Connection, projections: Sequence[Projection]
+    connection: Connection,
+    projections: Sequence[Projection],
+    *,
+    state: State = "running",
 ) -> list[Checkpoint]:
-    """The checkpoints of those that are not stopped, in the order of `projections`."""
-    cursor = await connection.execute(CHECKPOINTS, _keys(projections))
-    rows = {
-        (name, version): (Place(position, digest), frozenset(parked))
-        for name, version, position, digest, parked in await cursor.fetchall()
-    }
-    return [Checkpoint(p, *rows[p.key]) for p in projections if p.key in rows]
+    """The checkpoints of those in this state, in the order of `projections`."""
+    found = await find(connection, projections, state=state)
+    rows = {each.projection.key: each for each in found}
+    return [rows[p.key] for p in projections if p.key in rows]
+
+
+async def find(
+    connection: Connection,
+    projections: Sequence[Projection],
+    *,
+    state: State = "running",
+) -> list[Checkpoint]:
+    """The checkpoints of all versions that these make, also of rebuilds."""
+    made_by = {(p.name, p.made_by): p for p in projections}
+    cursor = await connection.execute(
+        CHECKPOINTS, ([n for n, _ in made_by], [d for _, d in made_by], state)
+    )
+    return [
+        Checkpoint(
+            made_by[name, definition].under(version),
+            Place(position, digest),
+            frozenset(parked),
+            frozenset(skipped),
+        )
+        for (
+            name, definition, version, position, digest, parked, skipped,
+        ) in await cursor.fetchall()
+    ]  # fmt: skip
 
 
 async def advance(
@@ -165,11 +202,14 @@ async def park(
 
 
 async def unpark(
-    connection: Connection, projection: Projection, category: str, stream_id: UUID
+    connection: Connection,
+    projection: Projection,
+    category: str,
+    stream_ids: Sequence[UUID],
 ) -> None:
-    """Take events of the stream again."""
+    """Take events of the streams again."""
     await connection.execute(
-        UNPARK, (projection.name, projection.version, category, stream_id)
+        UNPARK, (projection.name, projection.version, category, list(stream_ids))
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -20,8 +21,19 @@ from service.domain.ids import CHAT
 from service.domain.upcasters import CURRENT
 from service.errors import Fault, FutureEvent
 from service.eventstore import store
-from service.eventstore.codec import decode
+from service.eventstore.codec import STREAM_PURGED, decode
 from service.eventstore.records import RecordedEvent
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""As stored, so maybe several times as many in memory; 500 usual events have 0.5 MB."""
+
+FITTING = """
+SELECT count(*) FILTER (WHERE s.bytes <= %s), count(*) FROM (
+  SELECT sum(pg_column_size(e.data)) OVER (ORDER BY e.position)
+  FROM es.events AS e WHERE e.position > %s
+  ORDER BY e.position LIMIT %s) AS s (bytes)
+"""
+"""Sizes of what is stored out of line are known without reading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +72,29 @@ class BrokenLog(Fault):
 
 
 async def read_page(
-    connection: Connection, position: int, types: Collection[str], *, limit: int
+    connection: Connection,
+    position: int,
+    types: Collection[str],
+    *,
+    limit: int,
+    most_bytes: int = PAGE_BYTES,
 ) -> Page:
-    """At least `limit` events after `position` while there are; decodes only `types`.
+    """Up to `limit` events, or so many bytes, after `position`; decodes only `types`.
 
-    Raises BrokenLog.
+    Past either only to the end of the append there. Raises BrokenLog.
     """
     skipped = 1 if position > 0 else 0
-    events = await store.read_log(connection, position - skipped, limit + skipped)
+    cursor = await connection.execute(FITTING, (most_bytes, position, limit))
+    ((fitting, there),) = await cursor.fetchall()
+    events = await store.read_log(
+        connection, position - skipped, max(fitting, 1) + skipped
+    )
     if not events and skipped:
         raise BrokenLog(f"the log ends before position {position}")
     before = Place(events[0].position, events[0].digest) if skipped else Place()
     _check_contiguous(events, position + 1 - skipped)
     items, future = decode_items(events[skipped:], types)
-    full = future is None and len(items) >= limit
+    full = future is None and (fitting < there or len(items) >= limit)
     return Page(before, tuple(items), full, future)
 
 
@@ -95,11 +116,22 @@ def wanted(checkpoint: Checkpoint, items: Sequence[Item]) -> list[Entry]:
         recorded = item.recorded
         if recorded.type not in types or recorded.stream.stream_id in parked:
             continue
+        if recorded.position in checkpoint.skipped:
+            continue
         if item.error is not None:
             raise item.error
         if item.event is not None:
             entries.append(Entry(recorded, item.event))
     return entries
+
+
+def purged(items: Sequence[Item]) -> list[UUID]:
+    """The streams whose content is erased from here on."""
+    return [
+        item.recorded.stream.stream_id
+        for item in items
+        if item.recorded.type == STREAM_PURGED and item.recorded.stream.category == CHAT
+    ]
 
 
 def appends(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:

@@ -8,14 +8,21 @@ the table, and no statement belongs to one event.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from service import wire
 from service.domain.events.chat import ChatEvent
+from service.errors import SetupError
+from service.eventstore.public import public_event
 from service.eventstore.records import RecordedEvent
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+"""Names are part of SQL; Postgres cuts one off at 63 bytes, index names are longer."""
 
 Row = Mapping[str, Any]
 """One row by column name; values that `service.wire` can write."""
@@ -31,6 +38,10 @@ class Entry(NamedTuple):
     def chat_id(self) -> UUID:
         """The chat whose stream it is on."""
         return self.recorded.stream.stream_id
+
+    def public(self) -> dict[str, Any]:
+        """The event as JSON, in the stable shape that feeds and exports have."""
+        return public_event(self.recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +65,12 @@ class Statement:
 
 
 Project = Callable[[Sequence[Entry]], list[Statement]]
+Purge = Callable[[Sequence[UUID]], list[Statement]]
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """One read model: `sql/read/<name>.sql` makes its tables and its view."""
+    """One read model: its SQL makes its tables and, below `-- [view]`, its view."""
 
     name: str
     version: int
@@ -70,20 +82,49 @@ class Projection:
     project: Project
     per_stream: bool = True
     """Touches only rows of the event's own stream, so one stream can be parked."""
+    sql: str | Path | None = None
+    """The SQL, or the file that holds it; None: `sql/read/<name>.sql` of Parley."""
+    purge: Purge | None = None
+    """What takes purged streams out; None: per stream `forget`, else nothing."""
+    definition: int | None = None
+    """The version as written, when this is a rebuild of it under another one."""
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.tables, *self.tables.values()):
+            if not _NAME.fullmatch(name) or "__" in name:
+                raise SetupError(
+                    f"projection {self.name!r}: {name!r} is no name for SQL; at most 31"
+                    " lower-case letters, digits and single underscores"
+                )
 
     @property
     def key(self) -> tuple[str, int]:
         """What tells it from all others, and from other versions of itself."""
         return self.name, self.version
 
-    def forget(self, stream_id: UUID) -> list[Statement]:
-        """Delete every row of one stream; only for a projection per stream."""
+    @property
+    def made_by(self) -> int:
+        """The version that its code says; the same for all rebuilds of it."""
+        return self.version if self.definition is None else self.definition
+
+    def under(self, version: int) -> Projection:
+        """The same mapping on the tables of another version."""
+        return replace(self, version=version, definition=self.made_by)
+
+    def purged(self, stream_ids: Sequence[UUID]) -> list[Statement]:
+        """Take out what came from streams whose content is erased."""
+        if self.purge is not None:
+            return self.purge(stream_ids)
+        return self.forget(*stream_ids) if self.per_stream else []
+
+    def forget(self, *stream_ids: UUID) -> list[Statement]:
+        """Delete every row of these streams; only for a projection per stream."""
         return [
             Statement(
                 f"DELETE FROM read.{table}__v{{v}}"  # noqa: S608 - names are ours
                 f" WHERE {column} IN (SELECT u.id FROM"
                 " json_to_recordset(%s) AS u (id uuid))",
-                [{"id": stream_id}],
+                [{"id": stream_id} for stream_id in stream_ids],
             )
             for table, column in self.tables.items()
         ]

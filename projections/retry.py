@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from projections import checkpoint as checkpoints
-from projections.apply import apply, apply_append, execute, is_poison
+from projections.apply import apply_append, apply_items, execute, is_poison
 from projections.checkpoint import Checkpoint
-from projections.page import Item, appends, decode_item, wanted
+from projections.page import Item, appends, decode_item
 from projections.projection import Projection
 from service.db.pool import Connection
 from service.eventstore import store
@@ -36,9 +37,11 @@ async def _replay(
     connection: Connection, checkpoint: Checkpoint, stream: StreamName
 ) -> int:
     projection = checkpoint.projection
-    await checkpoints.unpark(connection, projection, stream.category, stream.stream_id)
+    await checkpoints.unpark(
+        connection, projection, stream.category, [stream.stream_id]
+    )
     await execute(connection, projection, projection.forget(stream.stream_id))
-    cleared = Checkpoint(projection, checkpoint.place)
+    cleared = replace(checkpoint, parked=frozenset())
     version = applied = 0
     while True:
         events = await store.read_stream(connection, stream, version, PAGE)
@@ -59,8 +62,7 @@ async def _apply_items(
 ) -> int:
     try:
         async with connection.transaction():
-            entries = wanted(checkpoint, items)
-            await apply(connection, checkpoint.projection, entries)
+            return await apply_items(connection, checkpoint, items)
     except Exception as error:
         if not is_poison(error):
             raise
@@ -69,4 +71,3 @@ async def _apply_items(
             if poisoned is not None:
                 raise poisoned from error
         raise
-    return len(entries)

@@ -19,7 +19,7 @@ import psycopg
 
 from projections import checkpoint as checkpoints
 from projections.apply import Applied, Poisoned, apply_page, describe
-from projections.checkpoint import Checkpoint, CheckpointMoved
+from projections.checkpoint import Checkpoint, CheckpointMoved, State
 from projections.page import BrokenLog, Page, check_history, read_page
 from projections.projection import Projection
 from projections.tables import prepare
@@ -54,6 +54,8 @@ class Signals:
 
     applied: Callable[[Sequence[str]], Awaitable[None]] = _nothing
     """In the transaction, after the effects, before the checkpoint and the commit."""
+    committed: Callable[[int], None] = lambda _: None
+    """A batch up to this position is committed."""
     cycled: Callable[[], None] = lambda: None
     """The runner has seen all there was, and waits."""
 
@@ -81,6 +83,7 @@ class ProjectionRunner:
         poll_interval_s: float,
         batch_size: int = BATCH,
         signals: Signals | None = None,
+        state: State = "running",
     ) -> None:
         self._database = database
         self._projections = tuple(projections)
@@ -88,6 +91,7 @@ class ProjectionRunner:
         self._poll_interval_s = poll_interval_s
         self._batch_size = batch_size
         self._signals = signals or Signals()
+        self._state = state
         self._resting: dict[tuple[str, int], float] = {}
         self._future: int | None = None
         self.tally = Tally()
@@ -124,10 +128,13 @@ class ProjectionRunner:
     async def _cycle(self, connection: Connection) -> bool:
         """One batch for each place where projections stand; whether there is more."""
         now = asyncio.get_running_loop().time()
-        awake = [p for p in self._projections if self._resting.get(p.key, 0.0) <= now]
         groups: dict[int, list[Projection]] = defaultdict(list)
-        for found in await checkpoints.read(connection, awake):
-            groups[found.place.position].append(found.projection)
+        # anew each time: a rebuild adds versions while this runs, a drop takes some
+        for found in await checkpoints.find(
+            connection, self._projections, state=self._state
+        ):
+            if self._resting.get(found.projection.key, 0.0) <= now:
+                groups[found.place.position].append(found.projection)
         more = False
         for position, group in groups.items():
             try:
@@ -141,11 +148,13 @@ class ProjectionRunner:
     ) -> bool:
         async with connection.transaction():
             held = await checkpoints.lock(connection, group)
-            found = await checkpoints.read(connection, held)
+            found = await checkpoints.read(connection, held, state=self._state)
             found = [each for each in found if each.place.position == position]
             page = await self._read(connection, position, found) if found else None
             if page is None:
-                return False
+                # moved or stopped since the cycle began: look again, for whoever
+                # found it locked by us has left it to us
+                return bool(held)
             applied = await apply_page(connection, found, page) if page.items else []
             await self._advance(connection, applied)
         self._tell(page, applied)
@@ -202,6 +211,7 @@ class ProjectionRunner:
             return
         self.tally.batches += 1
         self.tally.events += len(page.items)
+        self._signals.committed(page.end.position)
         for each in applied:
             if each.failed is not None:
                 self._rest(each.checkpoint.projection, each.failed)

@@ -12,7 +12,8 @@ SELECT c.projection, c.version, c.state, c.error,
   greatest(h.position - c.position, 0),
   coalesce(extract(epoch FROM clock_timestamp() - n.recorded_at), 0)::float8,
   (SELECT count(*) FROM ops.parked_streams AS k
-   WHERE k.projection = c.projection AND k.version = c.version)
+   WHERE k.projection = c.projection AND k.version = c.version
+     AND k.skipped IS NULL)
 FROM ops.projections AS p
 JOIN ops.checkpoints AS c
   ON c.projection = p.name AND c.version = p.active_version

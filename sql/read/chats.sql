@@ -62,7 +62,7 @@ SELECT c.id, c.organization_id, c.owner_id, c.title, c.status, c.archived,
     FROM ops.parked_streams AS k
     JOIN ops.projections AS a
       ON a.name = k.projection AND a.active_version = k.version
-    WHERE k.category = 'chat' AND k.stream_id = c.id
+    WHERE k.category = 'chat' AND k.stream_id = c.id AND k.skipped IS NULL
   ) AS projection_error
 FROM read.chats__v{v} AS c;
 

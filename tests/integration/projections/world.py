@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from projections.projection import Entry, Projection, Statement
 from projections.registry import PROJECTIONS
 from projections.runner import ProjectionRunner, Signals
+from projections.tables import make_read_models
 from service.db.pool import Connection, Database
 from service.domain.events.chat import ChatEvent, MessageAppended
 from service.domain.ids import CHAT
@@ -180,7 +181,7 @@ COUNTER = Projection(
     name="counter",
     version=1,
     types=frozenset({"message_appended"}),
-    tables={},
+    tables={"counter": "one"},
     project=lambda entries: [
         Statement(
             "UPDATE read.counter__v{v} AS c SET n = c.n + u.n"
@@ -189,19 +190,22 @@ COUNTER = Projection(
         )
     ],
     per_stream=False,
+    sql="""
+CREATE TABLE IF NOT EXISTS read.counter__v{v} (
+  one int NOT NULL DEFAULT 1, n int NOT NULL,
+  CONSTRAINT counter__v{v}__one__pkey PRIMARY KEY (one));
+INSERT INTO read.counter__v{v} (n) VALUES (0) ON CONFLICT DO NOTHING;
+-- [view]
+DROP VIEW IF EXISTS read.counter;
+CREATE VIEW read.counter AS SELECT n FROM read.counter__v{v};
+""",
 )
 """Counts messages over all streams; a batch applied twice would show."""
 
 
 async def make_counter(world: World) -> None:
-    """The tables of COUNTER, which no file describes."""
-    await world.execute("CREATE TABLE read.counter__v1 AS SELECT 0 AS n")
-    await world.execute("CREATE VIEW read.counter AS SELECT n FROM read.counter__v1")
-    role = world.database.role("projector")
-    await world.execute(f'GRANT SELECT, UPDATE ON read.counter__v1 TO "{role}"')
-    await world.execute(
-        "INSERT INTO ops.checkpoints (projection, version) VALUES ('counter', 1)"
-    )
+    """Its tables, and the one row that it counts in."""
+    await make_read_models(world.database, [COUNTER])
 
 
 async def count(world: World) -> int:
