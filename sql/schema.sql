@@ -568,6 +568,22 @@ $$;
 
 COMMENT ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) IS 'Problems in a range of positions: holes, digests, order, borders; no row: intact.';
 
+-- Name: tg_checkpoints__ring(); Type: FUNCTION; Schema: ops
+
+CREATE FUNCTION ops.tg_checkpoints__ring() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  NOTIFY parley_read;
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_checkpoints__ring(); Type: COMMENT; Schema: ops
+
+COMMENT ON FUNCTION ops.tg_checkpoints__ring() IS 'NOTIFY parley_read: a read model has moved, or stands still.';
+
 -- Name: chain(bytea, bytea); Type: AGGREGATE; Schema: es
 
 CREATE AGGREGATE es.chain(head bytea, payload_hash bytea) (
@@ -1239,7 +1255,7 @@ CREATE VIEW read.chats WITH (security_invoker='true') AS
     ( SELECT string_agg(format('%s is parked at version %s'::text, k.projection, k.event_version), '; '::text ORDER BY k.projection) AS string_agg
            FROM (ops.parked_streams k
              JOIN ops.projections a ON (((a.name = k.projection) AND (a.active_version = k.version))))
-          WHERE ((k.category = 'chat'::text) AND (k.stream_id = c.id))) AS projection_error
+          WHERE ((k.category = 'chat'::text) AND (k.stream_id = c.id) AND (k.skipped IS NULL))) AS projection_error
    FROM read.chats__v1 c;
 
 -- Name: VIEW chats; Type: COMMENT; Schema: read
@@ -1618,6 +1634,16 @@ ALTER TABLE es.live_parts ENABLE ALWAYS TRIGGER _500_ring;
 
 COMMENT ON TRIGGER _500_ring ON es.live_parts IS 'Wakes the followers of streaming chats.';
 
+-- Name: checkpoints _500_ring; Type: TRIGGER; Schema: ops
+
+CREATE TRIGGER _500_ring AFTER INSERT OR UPDATE ON ops.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION ops.tg_checkpoints__ring();
+
+ALTER TABLE ops.checkpoints ENABLE ALWAYS TRIGGER _500_ring;
+
+-- Name: TRIGGER _500_ring ON checkpoints; Type: COMMENT; Schema: ops
+
+COMMENT ON TRIGGER _500_ring ON ops.checkpoints IS 'Wakes requests that wait for a read model, and watchers.';
+
 -- Name: memberships memberships__organization_id__fk; Type: FK CONSTRAINT; Schema: platform
 
 ALTER TABLE ONLY platform.memberships
@@ -1724,6 +1750,10 @@ GRANT ALL ON FUNCTION es.verify(stream_category text, stream uuid) TO parley_dba
 REVOKE ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_service;
 GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_dba;
+
+-- Name: FUNCTION tg_checkpoints__ring(); Type: ACL; Schema: ops
+
+REVOKE ALL ON FUNCTION ops.tg_checkpoints__ring() FROM PUBLIC;
 
 -- Name: FUNCTION chain(bytea, bytea); Type: ACL; Schema: es
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service.api.body import idempotency_key, read_body, read_optional_body
 from service.api.context import context_of, load_chat, subject_of
+from service.api.freshness import wait_for_version
 from service.api.perform import Asked, actor, json_response, perform, state_after
 from service.api.problems import invalid
 from service.api.query import known_only, page_limit
@@ -46,7 +47,12 @@ async def create_chat(request: Request) -> Response:
     asked = Asked(PATH, body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
     state = await state_after(request, chat_id, handled)
-    return json_response(public_chat(chat_id, state), status=201, handled=handled)
+    return json_response(
+        public_chat(chat_id, state),
+        status=201,
+        handled=handled,
+        about=(chat_id, state.version),
+    )
 
 
 async def list_chats(request: Request) -> Response:
@@ -56,16 +62,19 @@ async def list_chats(request: Request) -> Response:
     if not allowed(subject, "chat.list", Resource(owner_id=subject.user_id)):
         raise Rejection("forbidden", "this token may not list chats")
     limit, cursor = page_limit(request), request.query_params.get("cursor")
+    stale = await wait_for_version(request, subject, ("chats",))
     async with context_of(request).pool.connection() as connection:
         page = await read_chats(connection, subject.user_id, limit=limit, cursor=cursor)
     chats = [row.public() for row in page.chats]
-    return json_response({"chats": chats, "next_cursor": page.next_cursor})
+    return json_response({"chats": chats, "next_cursor": page.next_cursor}, more=stale)
 
 
 async def get_chat(request: Request) -> Response:
     """200 and the chat, as its stream has it."""
     chat_id, loaded = await load_chat(request, await subject_of(request), "chat.read")
-    return json_response(public_chat(chat_id, loaded.state))
+    return json_response(
+        public_chat(chat_id, loaded.state), about=(chat_id, loaded.version)
+    )
 
 
 async def interrupt_chat(request: Request) -> Response:
@@ -78,7 +87,9 @@ async def interrupt_chat(request: Request) -> Response:
     asked = Asked(f"{PATH}/{chat_id}/interrupt", body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
     state = await state_after(request, chat_id, handled)
-    return json_response(public_chat(chat_id, state), handled=handled)
+    return json_response(
+        public_chat(chat_id, state), handled=handled, about=(chat_id, state.version)
+    )
 
 
 def new_chat_id(subject: Subject, key: str | None) -> UUID:

@@ -19,6 +19,7 @@ from service.errors import Rejection
 from service.eventstore.fold import Loaded
 from service.eventstore.handle import Chats
 from service.metrics import Metrics
+from service.stream.feeds import Feeds
 from service.stream.hub import Hub
 
 
@@ -30,6 +31,7 @@ class Context:
     pool: Pool
     bearer: Bearer
     hub: Hub
+    feeds: Feeds
     metrics: Metrics
     now: Callable[[], datetime]
     stream_lifetime_s: float = 600.0

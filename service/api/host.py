@@ -16,6 +16,7 @@ from service.db.pool import Pool
 from service.eventstore.handle import Chats
 from service.metrics import Metrics
 from service.settings import Settings
+from service.stream.feeds import Feeds
 from service.stream.hub import Hub
 from service.subscription.listener import LIVE_CHANNEL, Listener
 from service.subscription.tail import Tail
@@ -52,6 +53,8 @@ class ApiHost:
         tail.on_reset(self.hub.reset)
         tail.on_stale(self.hub.on_stale)
         listener.subscribe(LIVE_CHANNEL, tail.ring_live)
+        self.feeds = Feeds(pool)
+        self.feeds.attach(tail, listener)
         metrics.gauges("stream", self.hub, {"followers": "Open streams"})
         metrics.gauges("http", self, {"connections": "Open connections, idle ones too"})
         self._context = Context(
@@ -59,6 +62,7 @@ class ApiHost:
             pool=pool,
             bearer=Bearer(pool, now=now),
             hub=self.hub,
+            feeds=self.feeds,
             metrics=metrics,
             now=now,
             stream_lifetime_s=settings.stream_lifetime_s,
@@ -78,6 +82,7 @@ class ApiHost:
         app = build_api(self._context, cors_origins=origins)
         self._server = HttpServer(app, listening)
         start("hub", self.hub.run())
+        start("feeds", self.feeds.run())
         self._serving = start("http", self._server.run())
         started = asyncio.create_task(self._server.started(), name="http-start")
         try:
@@ -90,6 +95,7 @@ class ApiHost:
     async def stop(self) -> None:
         """Say bye to followers, answer what is being served."""
         self.hub.end("shutdown")
+        self.feeds.bells.end("shutdown")
         if self._server is None or self._serving is None:
             return
         self._server.stop()

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from service.api.body import idempotency_key, read_body
 from service.api.chats import PATH
 from service.api.context import context_of, load_chat, subject_of
-from service.api.perform import Asked, json_response, perform
+from service.api.freshness import wait_for_version
+from service.api.perform import Asked, json_response, last_version, perform
 from service.api.problems import invalid
 from service.api.query import known_only, message_id, page_limit
 from service.api.schemas import SendMessageBody
@@ -24,21 +25,27 @@ from service.domain.events.chat import ChatEvent, MessageAppended, MessageQueued
 from service.errors import FieldError
 from service.eventstore.handle import Handled
 from service.readmodels.messages import list_messages as read_messages
+from service.readmodels.progress import shown_version
 from service.readmodels.queue import QueueRow, list_queue
 
 
 async def list_messages(request: Request) -> Response:
     """200 and a page of messages; without a cursor the queue too. May lag."""
-    chat_id, _ = await load_chat(request, await subject_of(request), "chat.read")
+    subject = await subject_of(request)
+    chat_id, _ = await load_chat(request, subject, "chat.read")
     known_only(request, "before_id", "after_id", "limit")
     limit = page_limit(request)
     before = message_id(request, "before_id")
     after = message_id(request, "after_id")
     if before is not None and after is not None and after >= before:
         raise invalid(FieldError("after_id", "is not below before_id"))
+    newest = before is None and after is None
+    names = ("messages", "queue") if newest else ("messages",)
+    stale = await wait_for_version(request, subject, names)
     queue: Sequence[QueueRow] = ()
     async with context_of(request).pool.connection() as connection:
-        if before is None and after is None:
+        version = await shown_version(connection, chat_id, names)
+        if newest:
             # before the messages: one that is promoted meanwhile shows twice, not never
             queue = await list_queue(connection, chat_id)
         page = await read_messages(
@@ -49,7 +56,9 @@ async def list_messages(request: Request) -> Response:
             "messages": [row.public() for row in page.messages],
             "queued_messages": [row.public() for row in queue],
             "has_more": page.has_more,
-        }
+        },
+        about=(chat_id, version),
+        more=stale,
     )
 
 
@@ -68,7 +77,11 @@ async def send_message(request: Request) -> Response:
     )
     asked = Asked(f"{PATH}/{chat_id}/messages", body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
-    return json_response(sent(chat_id, handled), handled=handled)
+    return json_response(
+        sent(chat_id, handled),
+        handled=handled,
+        about=(chat_id, last_version(handled)),
+    )
 
 
 def sent(chat_id: UUID, handled: Handled) -> dict[str, Any]:

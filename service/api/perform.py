@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from service import wire
 from service.api.body import request_hash
 from service.api.context import context_of, note
+from service.api.freshness import version_header
 from service.auth.policy import Subject
 from service.domain.chat.evolve import fold
 from service.domain.chat.state import ChatState
@@ -69,8 +71,7 @@ async def perform(
 
 async def state_after(request: Request, chat_id: UUID, handled: Handled) -> ChatState:
     """The chat right after this request's events; a replay's may lie in the past."""
-    loaded = handled.loaded
-    last = handled.events[-1][0] if handled.events else loaded.version
+    loaded, last = handled.loaded, last_version(handled)
     if last == loaded.version:
         return loaded.state
     state, stream = ChatState(), StreamName(CHAT, chat_id)
@@ -81,16 +82,31 @@ async def state_after(request: Request, chat_id: UUID, handled: Handled) -> Chat
     return state
 
 
+def last_version(handled: Handled) -> int:
+    """The version of the chat that the answer to this request is about."""
+    return handled.events[-1][0] if handled.events else handled.loaded.version
+
+
 def actor(subject: Subject) -> str:
     """How a user is named in event metadata."""
     return f"user:{subject.user_id}"
 
 
 def json_response(
-    content: dict[str, Any], *, status: int = 200, handled: Handled | None = None
+    content: dict[str, Any],
+    *,
+    status: int = 200,
+    handled: Handled | None = None,
+    about: tuple[UUID, int] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Response:
-    """A JSON answer, marked when it repeats an earlier one."""
-    headers = {"cache-control": "no-store"}
+    """A JSON answer, marked when it repeats an earlier one.
+
+    `about`: the chat that it shows, and the version that it shows at least.
+    """
+    headers = {"cache-control": "no-store", **(more or {})}
+    if about is not None:
+        headers |= version_header(*about)
     if handled is not None and handled.outcome == "duplicate":
         headers[REPLAYED] = "true"
     return Response(

@@ -51,6 +51,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "invalid-id": Kind(400, "The id in the path is not a UUID"),
     "invalid-cursor": Kind(400, "The cursor is malformed"),
     "invalid-idempotency-key": Kind(400, "The Idempotency-Key is malformed"),
+    "unknown-version": Kind(400, "There is no such version"),
     "chat-archived": Kind(400, "The chat is archived"),
     "unauthorized": Kind(401, "Not authenticated"),
     "forbidden": Kind(403, "Not allowed"),
@@ -71,6 +72,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "schema-not-current": Kind(503, "The database has another schema"),
     "overloaded": Kind(503, "Too much is waiting to be written"),
     "outcome-unknown": Kind(503, "The outcome is unknown"),
+    "read-model-behind": Kind(503, "A read model is behind"),
     "newer-event": Kind(503, "A newer release has written to this chat"),
 }
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.chats import create_chat, get_chat, interrupt_chat, list_chats
 from service.api.context import Context
+from service.api.freshness import MIN_VERSION, PREFER, STALE, VERSION
 from service.api.health import healthz, prometheus, readyz
 from service.api.messages import list_messages, send_message
 from service.api.middleware import Problems, RequestContext
@@ -59,6 +60,14 @@ _AFTER = Parameter(
 _LAST_EVENT_ID = Parameter(
     "Last-Event-ID", "header", "like after, which it overrides", {"type": "string"}
 )
+_MIN_VERSION = Parameter(
+    "Parley-Min-Version", "header",
+    "a Parley-Version: wait, 2 s at most, until the answer has it",
+    {"type": "string", "pattern": "^[0-9a-fA-F-]{36}:[0-9]{1,10}$"},
+)  # fmt: skip
+_PREFER = Parameter(
+    "Prefer", "header", "wait: 503 rather than a stale answer", {"type": "string"}
+)
 
 _POST = (400, 408, 413, 415, 422)
 
@@ -86,12 +95,13 @@ OPERATIONS: Sequence[Operation] = (
         body=CreateChatBody, parameters=(_KEY,), problems=(*_POST, 403))),
     Operation("GET", CHATS, list_chats, Doc(
         "List your chats, newest change first", ChatPage,
-        parameters=(_LIMIT, _CURSOR), problems=(400,))),
+        parameters=(_LIMIT, _CURSOR, _MIN_VERSION, _PREFER), problems=(400,))),
     Operation("GET", CHAT, get_chat, Doc(
         "Get a chat", ChatShape, problems=(400, 404))),
     Operation("GET", CHAT + "/messages", list_messages, Doc(
         "List a chat's messages, newest first", MessagePage,
-        parameters=(_BEFORE, _AFTER_ID, _LIMIT), problems=(400, 404))),
+        parameters=(_BEFORE, _AFTER_ID, _LIMIT, _MIN_VERSION, _PREFER),
+        problems=(400, 404))),
     Operation("POST", CHAT + "/messages", send_message, Doc(
         "Send a message; a busy chat queues it", Sent, body=SendMessageBody,
         parameters=(_KEY,), problems=(*_POST, 404, 409, 429))),
@@ -133,9 +143,11 @@ def build_api(context: Context, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
             allow_methods=("GET", "POST"),
             allow_headers=(
                 "Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID",
-                "X-Request-Id",
+                "X-Request-Id", MIN_VERSION, PREFER,
             ),
-            expose_headers=("X-Request-Id", REPLAYED, "Retry-After"),
+            expose_headers=(
+                "X-Request-Id", REPLAYED, "Retry-After", VERSION, STALE,
+            ),
             allow_credentials=True,
         )  # fmt: skip
     return RequestContext(app, context=context)

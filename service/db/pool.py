@@ -101,7 +101,7 @@ class Pool:
     def __init__(
         self, database: Database, *, guard: Guard, size: int, role: str = "service"
     ) -> None:
-        self._guard = guard
+        self.guard = guard
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database.dsn,
             min_size=min(2, size),
@@ -132,7 +132,7 @@ class Pool:
 
         Raises psycopg_pool.PoolTimeout when none is free in time.
         """
-        with self._guard.holding("a pooled connection"):
+        with self.guard.holding("a pooled connection"):
             async with self._pool.connection() as connection:
                 yield connection
 

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LOG_CHANNEL = "parley_log"
 LIVE_CHANNEL = "parley_live"
+READ_CHANNEL = "parley_read"
 
 PING_INTERVAL_S = 15.0
 """Shorter than the idle time-out of common firewalls and load balancers."""

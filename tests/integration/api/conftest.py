@@ -103,6 +103,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         pool=stack.pool,
         bearer=Bearer(stack.pool, now=stack.now),
         hub=stack.hub,
+        feeds=stack.feeds,
         metrics=Metrics(),
         now=stack.now,
     )
@@ -116,6 +117,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
     ) as http:
         yield Api(stack, http, *tokens)
     stack.hub.end("shutdown")
+    stack.feeds.bells.end("shutdown")
     server.stop()
     async with asyncio.timeout(PATIENCE_S):
         await serving

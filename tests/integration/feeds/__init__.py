@@ -1,0 +1,1 @@
+"""Raw feeds, watchers, tickets, and read your writes, over HTTP."""
