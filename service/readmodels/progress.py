@@ -28,7 +28,8 @@ MARKS = """
 SELECT p.name, c.position, c.state, ARRAY(
   SELECT jsonb_build_array(k.stream_id, k.event_version)
   FROM ops.parked_streams AS k
-  WHERE k.projection = c.projection AND k.version = c.version)
+  WHERE k.projection = c.projection AND k.version = c.version
+    AND k.skipped IS NULL)
 FROM ops.projections AS p
 JOIN ops.checkpoints AS c
   ON c.projection = p.name AND c.version = p.active_version
@@ -49,7 +50,7 @@ AND NOT EXISTS (
   SELECT FROM ops.projections AS p JOIN ops.parked_streams AS k
     ON k.projection = p.name AND k.version = p.active_version
   WHERE p.name = ANY (%(names)s) AND k.stream_id = e.stream_id
-    AND k.event_version <= e.version)
+    AND k.event_version <= e.version AND k.skipped IS NULL)
 ORDER BY e.version DESC LIMIT 1
 """
 
