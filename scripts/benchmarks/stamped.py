@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 
-import service.app
 from service.cli.main import main
 from service.providers.provider import Delta, ModelRequest, TextDelta
 from service.providers.scripted import Scripted
@@ -21,16 +20,16 @@ PROGRAM = (sys.executable, "-m", "scripts.benchmarks.stamped")
 _READING = re.compile(r"@(\d+)")
 
 
-class Stamped(Scripted):
-    """Paces like the scripted provider."""
+_scripted = Scripted.stream
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        """The same deltas, each text replaced by a reading."""
-        async for delta in super().stream(request):
-            if isinstance(delta, TextDelta):
-                yield TextDelta(f" @{time.monotonic_ns()}")
-            else:
-                yield delta
+
+async def stamped(self: Scripted, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+    """The scripted deltas at their pace, each text replaced by a reading."""
+    async for delta in _scripted(self, request):
+        if isinstance(delta, TextDelta):
+            yield TextDelta(f" @{time.monotonic_ns()}")
+        else:
+            yield delta
 
 
 def readings(text: str) -> list[int]:
@@ -39,5 +38,6 @@ def readings(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    service.app.Scripted = Stamped  # type: ignore[attr-defined]
+    # wherever the service makes its scripted provider, it makes this one
+    Scripted.stream = stamped  # type: ignore[method-assign]
     main()

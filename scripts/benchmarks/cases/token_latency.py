@@ -60,16 +60,24 @@ async def _one(service: Service, number: int, tokens: int) -> list[Token]:
     if status != 201:
         raise RuntimeError(f"create {number}: {status} {body.decode()}")
     chat_id = UUID(wire.loads(body)["id"])
-    found: list[Token] = []
+    found: dict[int, int] = {}
     async with stream(service.address, service.stream(chat_id, "0")) as frames:
         while (blocks := await frames.read()) is not None:
             now = time.monotonic_ns()
             for block in blocks:
-                if block.event == "message_part":
-                    found += [(at, now) for at in readings(block.data or "")]
+                if block.event in ("message_part", "message"):
+                    # the last tokens may come with the committed message
+                    for at in readings(block.data or ""):
+                        found.setdefault(at, now)
                 elif block.event == "turn_finished":
-                    return found
+                    return _complete(found, tokens)
     raise RuntimeError("a stream ended before its turn")
+
+
+def _complete(found: dict[int, int], tokens: int) -> list[Token]:
+    if len(found) != tokens:
+        raise RuntimeError(f"{len(found)} of {tokens} tokens came")
+    return list(found.items())
 
 
 def _results(bench: Bench, chats: list[list[Token]], cpu: float) -> list[Result]:
