@@ -12,6 +12,8 @@ from typing import Literal
 OPEN = "<think>"
 CLOSE = "</think>"
 
+_State = Literal["before", "opened", "within", "closed", "text"]
+
 Piece = tuple[Literal["text", "reasoning"], str]
 
 
@@ -20,20 +22,19 @@ class InlineReasoning:
 
     def __init__(self) -> None:
         self._held = ""
-        self._state: Literal["before", "within", "after", "text"] = "before"
+        self._state: _State = "before"
 
     def take(self, text: str) -> Iterator[Piece]:
         """Pieces of reasoning and of text; none of them empty."""
         self._held += text
         if self._state == "before":
             self._begin()
+        if self._state == "opened":
+            self._skip_blank("within")
         if self._state == "within":
             yield from self._within()
-        if self._state == "after":
-            # the blank lines after the reasoning belong to nothing
-            self._held = self._held.lstrip()
-            if self._held:
-                self._state = "text"
+        if self._state == "closed":
+            self._skip_blank("text")
         if self._state == "text" and self._held:
             yield "text", self._held
             self._held = ""
@@ -47,14 +48,20 @@ class InlineReasoning:
     def _begin(self) -> None:
         begun = self._held.lstrip()
         if begun.startswith(OPEN):
-            self._state, self._held = "within", begun.removeprefix(OPEN).lstrip()
+            self._state, self._held = "opened", begun.removeprefix(OPEN)
         elif not OPEN.startswith(begun):
             self._state = "text"
+
+    def _skip_blank(self, then: _State) -> None:
+        """The blank lines around reasoning belong to nothing."""
+        self._held = self._held.lstrip()
+        if self._held:
+            self._state = then
 
     def _within(self) -> Iterator[Piece]:
         reasoning, tag, rest = self._held.partition(CLOSE)
         if tag:
-            self._state, self._held = "after", rest
+            self._state, self._held = "closed", rest
         else:
             reasoning, self._held = _before_tag(self._held)
         if reasoning:

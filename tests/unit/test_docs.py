@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from service.settings import PREFIX, Settings
+from service.settings import Settings, variable_of
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_readme_documents_each_setting_with_its_default() -> None:
     readme = (ROOT / "README.md").read_text()
-    documented = dict(re.findall(r"^\| `(PARLEY_\w+)` \| ([^|]*) \|", readme, re.M))
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", readme, re.M))
     expected = {
-        PREFIX + name.upper(): _default(field.default)
+        variable_of(name): _default(field.default)
         for name, field in Settings.model_fields.items()
     }
     assert {name: text.strip("` ") for name, text in documented.items()} == expected

@@ -33,6 +33,14 @@ def test_values_are_read_and_an_empty_one_is_none() -> None:
         ("PARLEY_LEASE_S", "-1"),
         ("PARLEY_ROLE_PREFIX", "Parley; DROP"),
         ("PARLEY_LOG_LEVEL", "loud"),
+        ("PARLEY_MODEL", "gpt-5"),
+        ("PARLEY_MODEL", "openai:"),
+        ("PARLEY_MODEL", "openai:two words"),
+        ("PARLEY_MODEL", "google:gemini"),
+        ("PARLEY_MODEL_BASE_URL", "localhost:8080"),
+        ("PARLEY_MODEL_BASE_URL", "http:///v1"),
+        ("PARLEY_MODEL_BASE_URL", "https://me:pw@host/v1"),
+        ("PARLEY_MODEL_BASE_URL", "https://host/v1?key=secret"),
     ],
 )
 def test_wrong_value_names_its_variable(variable: str, value: str) -> None:
@@ -57,11 +65,34 @@ def test_wrong_secret_is_not_repeated() -> None:
     assert "hunter2" not in shown
 
 
+def test_keys_go_by_the_names_that_their_vendors_use() -> None:
+    settings = Settings.from_env(
+        {
+            "PARLEY_MODEL": "openai:gpt-5",
+            "OPENAI_API_KEY": "sk-hunter2",
+            "ANTHROPIC_API_KEY": "sk-ant-hunter2",
+        }
+    )
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "sk-hunter2"
+    assert settings.anthropic_api_key is not None
+    assert "hunter2" not in repr(settings)
+
+
+def test_a_wrong_model_says_what_is_expected() -> None:
+    with pytest.raises(SetupError) as caught:
+        Settings.from_env({"PARLEY_MODEL": "gpt-5"})
+    assert str(caught.value) == (
+        "PARLEY_MODEL: expected scripted, openai:NAME or anthropic:NAME"
+    )
+
+
 @pytest.mark.parametrize(
     ("variable", "hint"),
     [
         ("PARLEY_DATABASE_URI", "; did you mean PARLEY_DATABASE_URL"),
         ("PARLEY_POOLSIZE", "; did you mean PARLEY_POOL_SIZE"),
+        ("PARLEY_OPENAI_API_KEY", "; did you mean OPENAI_API_KEY"),
         ("PARLEY_ZZZ", ""),
     ],
 )

@@ -1,0 +1,1 @@
+"""Models of vendors, against servers that speak their wire formats."""
