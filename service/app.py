@@ -44,6 +44,7 @@ from service.metrics import Metrics
 from service.platform.tokens import insert_token
 from service.platform.users import ensure_first_user
 from service.providers.choose import VendorModel, choose, open_provider
+from service.providers.provider import Provider
 from service.readmodels.runnable import runnable_chats
 from service.settings import Role, Settings
 from service.subscription.listener import LOG_CHANNEL, Listener
@@ -128,9 +129,11 @@ async def run_service(
     stop: asyncio.Event,
     on_started: Callable[[Started], None],
     migrate_first: bool = True,
+    provider: Provider | None = None,
 ) -> None:
     """Run until `stop` is set; then end in order.
 
+    `provider` takes the place of the model that the settings name: for the test kit.
     Raises SetupError when it cannot start, PartEnded when a part gave up.
     """
     # first: what cannot work is known before a database is started for nothing
@@ -146,7 +149,9 @@ async def run_service(
             await make_read_models(databases.main, PROJECTIONS)
         await _check_schema(databases.main)
         tasks = Tasks(stop)
-        parts = await stack.enter_async_context(_parts(settings, databases, tasks))
+        parts = await stack.enter_async_context(
+            _parts(settings, databases, tasks, provider)
+        )
         stack.push_async_callback(tasks.cancel)
         await _run(parts, settings, roles, listening, on_started)
     if tasks.ended is not None:
@@ -165,11 +170,16 @@ class Parts:
     chats: Chats
     listener: Listener
     metrics: Metrics
+    provider: Provider | None
+    """None: the one that the settings name."""
 
 
 @asynccontextmanager
 async def _parts(
-    settings: Settings, databases: Databases, tasks: Tasks
+    settings: Settings,
+    databases: Databases,
+    tasks: Tasks,
+    provider: Provider | None,
 ) -> AsyncIterator[Parts]:
     guard = Guard(settings.guard)
     async with (
@@ -195,6 +205,7 @@ async def _parts(
             chats=Chats(pool, appender, cache_bytes=settings.state_cache_bytes),
             listener=listener,
             metrics=metrics,
+            provider=provider,
         )
 
 
@@ -274,7 +285,7 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
         Leases(main, worker=worker_name(), lease_s=settings.lease_s) as leases,
     ):
         means = Means(
-            provider=provider,
+            provider=parts.provider or provider,
             tools=Registry([clock(utc_now)], now=utc_now),
             flusher=flusher,
             pool=parts.pool,

@@ -14,6 +14,9 @@ pytest_plugins = (
     "tests.fixtures.stack",
 )
 
+collect_ignore = ["sample_project"]
+"""A project of its own: tests/e2e/test_sample_project.py runs it."""
+
 RINGS = ("unit", "property", "contract", "sql", "integration", "e2e")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -91,7 +91,7 @@ class Client:
     async def create(self, text: str, *, key: str | None = None, **fields: Any) -> Chat:
         """Create a chat with a first message of one text.
 
-        `fields` are those of the API: title, system_prompt, labels, ...
+        `fields` are those of the API: system_prompt, labels, ...
         """
         made = await self._post("/api/v1/chats", _said(text) | fields, key)
         return cast(Chat, made)
@@ -162,12 +162,38 @@ class Client:
         `after="0"` reads the whole chat, so that `turns` and `messages` are complete.
         Raises TimeoutError after `timeout_s` seconds.
         """
+        return await self._until(chat, _ended, after=after, timeout_s=timeout_s)
+
+    async def shows(
+        self,
+        chat: ChatRef,
+        done: Callable[[ChatView], object],
+        *,
+        after: str | None = None,
+        timeout_s: float | None = None,
+    ) -> ChatView:
+        """Wait until the chat looks as `done` says; gives the view as it is then.
+
+        Raises TimeoutError after `timeout_s` seconds.
+        """
+        return await self._until(
+            chat, lambda view, _: done(view), after=after, timeout_s=timeout_s
+        )
+
+    async def _until(
+        self,
+        chat: ChatRef,
+        done: Callable[[ChatView, Frame], object],
+        *,
+        after: str | None,
+        timeout_s: float | None,
+    ) -> ChatView:
         async with (
             asyncio.timeout(timeout_s),
             aclosing(self.watch(chat, after=after)) as watching,
         ):
             async for view, frame in watching:
-                if _ended(view, frame):
+                if done(view, frame):
                     return view
         raise AssertionError("a chat is followed for ever")
 
