@@ -7,8 +7,9 @@ set on a session, so `pooled` leaves role, options and prepared statements alone
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +61,23 @@ async def connect(database: Database, *, role: str | None, name: str) -> Connect
     `name` shows as application_name `parley/<name>` in pg_stat_activity.
     Raises psycopg.OperationalError when the server cannot be reached.
     """
-    connection: Connection = await psycopg.AsyncConnection.connect(
-        database.dsn,
-        autocommit=True,
-        application_name=f"parley/{name}",
-        **_session_options(database),
-        **_KEEPALIVES,
+    making = asyncio.create_task(
+        psycopg.AsyncConnection.connect(
+            database.dsn,
+            autocommit=True,
+            application_name=f"parley/{name}",
+            **_session_options(database),
+            **_KEEPALIVES,
+        ),
+        name=f"connect {name}",
     )
+    try:
+        connection: Connection = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        # cancelled half-way it would stay open, and the server would wait for a minute
+        with suppress(psycopg.Error):
+            await (await making).close()
+        raise
     try:
         await configure(connection, database, role)
     except BaseException:
