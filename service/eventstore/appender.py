@@ -15,32 +15,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import psycopg
 
 from service.db.guard import Guard
-from service.db.pool import Connection, Database
-from service.db.sqlstate import is_connection_lost, sqlstate_of
-from service.errors import (
-    AppenderFull,
-    AppendUnknown,
-    BadEvent,
-    DatabaseAway,
-    Fault,
-    KeyReused,
-    ParleyError,
-    StreamPurged,
-    Unavailable,
-    WrongExpectedVersion,
-)
+from service.db.pool import Database
+from service.errors import AppenderFull, DatabaseAway, ParleyError, Unavailable
 from service.eventstore import store
+from service.eventstore.answers import (
+    bad_event,
+    is_passing,
+    own_sending,
+    result_of,
+    unknown,
+)
 from service.eventstore.batch import encode_request
 from service.eventstore.lane import Lane
 from service.eventstore.lineup import Entry, Lineup
-from service.eventstore.records import ANY, AppendRequest, AppendResult
+from service.eventstore.records import AppendRequest, AppendResult
 from service.eventstore.store import RequestOutcome
+from service.eventstore.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -52,35 +46,6 @@ SECOND_LANE_FROM = 16
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """JSON that may wait; 10,000 messages of ordinary size, or 256 of the largest."""
-
-PASSING_CLASSES = ("08", "40", "53", "55", "57", "58")
-"""SQLSTATE classes that blame the moment, not the event: roll-backs, resources, locks,
-shut-downs, I/O."""
-
-READ_ONLY = "25006"
-"""The server became a standby: a failover; the name leads to another one soon."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the appender did since the process started; read by metrics."""
-
-    events: int = 0
-    batches: int = 0
-    requests: int = 0
-    conflicts: int = 0
-
-    def count(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Add a batch that was committed."""
-        self.batches += 1
-        self.requests += len(outcomes)
-        for outcome in outcomes:
-            if outcome.outcome == "conflict":
-                self.conflicts += 1
-            elif outcome.outcome == "appended":
-                self.events += sum(
-                    s.last_version - s.first_version + 1 for s in outcome.streams
-                )
 
 
 class Appender:
@@ -145,10 +110,9 @@ class Appender:
         try:
             outcome = await entry.answer
         except asyncio.CancelledError:
-            if not entry.sent:
-                self._leave(entry)
+            self._abandon(entry)
             raise
-        return _result(request, outcome)
+        return result_of(request, outcome)
 
     def _check_room(self, size: int) -> None:
         if self._closing:
@@ -174,6 +138,14 @@ class Appender:
         self._forget(entry)
         self._lineup.remove(entry)
         self._wake()
+
+    def _abandon(self, entry: Entry) -> None:
+        """Its caller was cancelled: withdraw it if nobody has sent it yet."""
+        if not entry.answer.cancelled():
+            # answered in the same moment: look at it, or asyncio reports it as lost
+            entry.answer.exception()
+        elif not entry.sent:
+            self._leave(entry)
 
     def _forget(self, entry: Entry) -> None:
         if entry not in self._unanswered:
@@ -229,7 +201,7 @@ class Appender:
             try:
                 outcomes = await self._send(lane, group)
             except psycopg.Error as error:
-                if _is_passing(error):
+                if is_passing(error):
                     groups.append(group)
                     self._put_back([e for g in reversed(groups) for e in g])
                     await lane.pause(error)
@@ -238,11 +210,11 @@ class Appender:
                     half = len(group) // 2
                     groups += [group[half:], group[:half]]
                 else:
-                    self._refuse(group[0], _bad_event(error))
+                    self._refuse(group[0], bad_event(error))
             except Exception as error:
                 logger.exception("append failed unexpectedly")
                 for entry in group:
-                    self._refuse(entry, _unknown(error))
+                    self._refuse(entry, unknown(error))
                 await lane.close()
             else:
                 lane.worked()
@@ -262,7 +234,9 @@ class Appender:
             )
             for n, entry in enumerate(group):
                 if entry.sent > 1 and outcomes[n].outcome == "duplicate":
-                    outcomes[n] = await _own(connection, entry, outcomes[n])
+                    outcomes[n] = await own_sending(
+                        connection, entry.encoded.request, outcomes[n]
+                    )
         finally:
             self._flying -= 1
             for entry in group:
@@ -312,12 +286,12 @@ class Appender:
         if not entry.sent:
             self._refuse(entry, self._never_sent())
         elif not entry.flying:
-            self._refuse(entry, _unknown())
+            self._refuse(entry, unknown())
         else:
             entry.expired = True
             self._forget(entry)
             if not entry.answer.done():
-                entry.answer.set_exception(_unknown())
+                entry.answer.set_exception(unknown())
 
     def _never_sent(self) -> Unavailable:
         if any(lane.is_open for lane in self._lanes):
@@ -337,70 +311,6 @@ class Appender:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for entry in list(self._unanswered):
-            self._refuse(entry, _unknown())
+            self._refuse(entry, unknown())
         for lane in self._lanes:
             await lane.close()
-
-
-async def _own(
-    connection: Connection, entry: Entry, outcome: RequestOutcome
-) -> RequestOutcome:
-    """Tell our own first sending from somebody else's use of the same key.
-
-    Both come back as a duplicate. Ours wrote the random metadata id of our first
-    event; a request whose events have no id stays a duplicate, which is true as well.
-    """
-    first = outcome.streams[0]
-    wanted = entry.encoded.request.streams[0].events[0].metadata.get("id")
-    events = await store.read_stream(
-        connection, first.stream, first.first_version - 1, 1
-    )
-    found = (events[0].metadata or {}).get("id") if events else None
-    if wanted is None or found != wanted:
-        return outcome
-    return replace(outcome, outcome="appended")
-
-
-def _result(request: AppendRequest, outcome: RequestOutcome) -> AppendResult:
-    match outcome.outcome:
-        case "appended" | "duplicate":
-            return AppendResult(outcome.outcome, outcome.streams)
-        case "key_reused":
-            raise KeyReused
-        case "purged":
-            raise StreamPurged("the stream was erased; nothing may follow")
-        case "conflict":
-            raise _conflict(request, outcome)
-
-
-def _conflict(request: AppendRequest, outcome: RequestOutcome) -> WrongExpectedVersion:
-    """Names the first stream that is not where the writer decided.
-
-    Expected and actual version are equal when only the digest differs.
-    """
-    pairs = list(zip(request.streams, outcome.streams, strict=True))
-    wrong = [(a, r) for a, r in pairs if a.expected not in (r.last_version, ANY)]
-    append, result = (wrong or pairs)[0]
-    return WrongExpectedVersion(
-        str(append.stream), append.expected, result.last_version
-    )
-
-
-def _is_passing(error: psycopg.Error) -> bool:
-    if is_connection_lost(error):
-        return True
-    state = sqlstate_of(error) or ""
-    return state[:2] in PASSING_CLASSES or state == READ_ONLY
-
-
-def _bad_event(error: psycopg.Error) -> BadEvent:
-    logger.error("append refused", extra={"sqlstate": error.sqlstate})
-    refused = BadEvent(f"the database refuses this append ({error.sqlstate})")
-    refused.__cause__ = error
-    return refused
-
-
-def _unknown(cause: Exception | None = None) -> Fault:
-    unknown = AppendUnknown("the outcome is unknown; retry with the same key")
-    unknown.__cause__ = cause
-    return unknown

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import random
 
-import psycopg
-
 from service.db.pool import Connection, Database, connect
+from service.db.sqlstate import sqlstate_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +41,11 @@ class Lane:
                 self._connection = await connect(
                     self._database, role="service", name=self.name
                 )
-            except psycopg.Error as error:
+            except Exception as error:
+                # whatever it is: a lane that ended would leave its callers waiting
                 await self.pause(error)
 
-    async def pause(self, error: psycopg.Error) -> None:
+    async def pause(self, error: Exception) -> None:
         """Give the connection up after `error`, and wait before the next attempt."""
         self._failures += 1
         # one record an outage, not one an attempt
@@ -53,7 +53,11 @@ class Lane:
         logger.log(
             level,
             "append connection lost",
-            extra={"lane": self.name, "sqlstate": error.sqlstate},
+            extra={
+                "lane": self.name,
+                "error": type(error).__name__,
+                "sqlstate": sqlstate_of(error),
+            },
         )
         await self.close()
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
