@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx2
 
 from service import wire
+from service.client.place import Place
 from service.client.shapes import (
     Chat,
     ChatRef,
@@ -26,7 +27,7 @@ from service.client.shapes import (
     chat_id_of,
 )
 from service.client.shapes import Frame as Frame
-from service.client.sse import Block, SseParser
+from service.client.sse import SseParser
 from service.client.view import ChatView
 from service.errors import ParleyError
 
@@ -36,8 +37,6 @@ SILENCE_S = 45.0
 """Three heartbeats: a stream silent for so long is dead."""
 RETRIES = 4
 """Of a POST, over some three seconds: a restarted service is back by then."""
-RETRY_MS = 1_000
-RETRY_MAX_MS = 30_000
 
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
@@ -133,7 +132,7 @@ class Client:
         Reconnects, with back-off, until the service says that it is for good: raises
         ApiError for 4xx. `bye` and id-only blocks move the place and are not given out.
         """
-        place = _Place(after or "")
+        place = Place(after or "")
         while True:
             try:
                 async with aclosing(self._connection(chat, place)) as frames:
@@ -197,7 +196,7 @@ class Client:
                     return view
         raise AssertionError("a chat is followed for ever")
 
-    async def _connection(self, chat: ChatRef, place: _Place) -> AsyncGenerator[Frame]:
+    async def _connection(self, chat: ChatRef, place: Place) -> AsyncGenerator[Frame]:
         headers = {"accept": "text/event-stream"}
         if place.id:
             headers["last-event-id"] = place.id
@@ -249,33 +248,6 @@ class Client:
             if attempt < RETRIES:
                 await asyncio.sleep(0.1 * 2**attempt * random.uniform(1, 1.5))
         return _content(response)
-
-
-class _Place:
-    """Where a follower is, and how long it waits before it comes back."""
-
-    def __init__(self, id_: str) -> None:
-        self.id = id_
-        self.failures = 0
-        self._retry_ms = RETRY_MS
-
-    def take(self, block: Block) -> Frame | None:
-        """Move on past a block; the frame in it, if it is one for the caller."""
-        if block.retry_ms is not None:
-            self._retry_ms = block.retry_ms
-        self.id = block.id
-        if block.data is None:
-            return None
-        self.failures = 0
-        data = wire.loads(block.data)
-        if block.event == "bye" or (block.event == "error" and "version" not in data):
-            return None
-        return Frame(block.id, block.event, data)
-
-    def pause_s(self) -> float:
-        """Seconds: the server's wish, doubled with every connection that failed."""
-        wish_ms: int = self._retry_ms << min(self.failures, 10)
-        return min(wish_ms, RETRY_MAX_MS) / 1000 * random.uniform(0.5, 1)
 
 
 def _ended(view: ChatView, frame: Frame) -> bool:
