@@ -117,9 +117,9 @@ async def lock(
     return [p for p in projections if p.key in held]
 
 
-async def lock_and_wait(connection: Connection, projection: Projection) -> None:
-    """Hold one projection until the commit, however long its holder takes."""
-    await connection.execute(LOCK_AND_WAIT, (projection.name, projection.version))
+async def lock_and_wait(connection: Connection, name: str, version: int) -> None:
+    """Hold one version until the commit, however long its holder takes."""
+    await connection.execute(LOCK_AND_WAIT, (name, version))
 
 
 async def read(

@@ -26,7 +26,7 @@ async def retry(
     Poisoned when an event still cannot be taken; the stream stays parked as it was.
     """
     async with connection.transaction():
-        await checkpoints.lock_and_wait(connection, projection)
+        await checkpoints.lock_and_wait(connection, *projection.key)
         for checkpoint in await checkpoints.read(connection, [projection]):
             if stream.stream_id in checkpoint.parked:
                 return await _replay(connection, checkpoint, stream)

@@ -94,6 +94,8 @@ class ProjectionRunner:
         self._state = state
         self._resting: dict[tuple[str, int], float] = {}
         self._future: int | None = None
+        self.failure: str | None = None
+        """Why a projection rests, most lately."""
         self.tally = Tally()
 
     async def run(self) -> NoReturn:
@@ -233,6 +235,7 @@ class ProjectionRunner:
         )
 
     def _rest(self, projection: Projection, reason: str) -> None:
+        self.failure = reason
         self._resting[projection.key] = asyncio.get_running_loop().time() + REST_S
         logger.error(
             "projection fails, whatever the event; it is tried again",

@@ -12,10 +12,11 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable
@@ -26,6 +27,8 @@ from service.db.pool import Connection, Database, connect
 from service.errors import SetupError
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 VIEW_MARK = "-- [view]\n"
 """The line of a projection's SQL above which readers see nothing."""
@@ -96,21 +99,19 @@ async def prepare(
 
     `connection` is the projector's: its role will own the tables.
     """
-    for attempt in range(DDL_ATTEMPTS):
-        if not await _due(connection, projections):
-            return
+    if await _due(connection, projections):
+        await patiently(partial(_make_all, connection, database, projections))
+
+
+async def patiently(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a transaction that gives way to readers, again until it finds its locks."""
+    for attempt in range(1, DDL_ATTEMPTS + 1):
         try:
-            async with connection.transaction():
-                await _make_all(connection, database, projections)
-            return
+            return await work()
         except (LockNotAvailable, DeadlockDetected):
-            await pause(attempt)
+            # longer each time, so that readers get through meanwhile
+            await asyncio.sleep(min(0.1 * attempt, 1.0))
     raise SetupError("no lock on the read models; see pg_locks for who has it")
-
-
-async def pause(attempt: int) -> None:
-    """Between attempts at a lock: 0.1 s, then longer, so that readers get through."""
-    await asyncio.sleep(min(0.1 * (attempt + 1), 1.0))
 
 
 async def begin_ddl(connection: Connection, database: Database) -> None:
@@ -164,16 +165,25 @@ def checksum(projection: Projection) -> str:
 async def _make_all(
     connection: Connection, database: Database, projections: Sequence[Projection]
 ) -> None:
-    await begin_ddl(connection, database)
-    for projection in await _due(connection, projections):
-        await make_tables(connection, database, projection)
-        await connection.execute(ACTIVATE, projection.key)
-        cursor = await connection.execute(ACTIVE, (projection.name,))
-        ((active,),) = await cursor.fetchall()
-        if active == projection.version:
-            await make_view(connection, database, projection)
+    async with connection.transaction():
+        await begin_ddl(connection, database)
+        due = await _due(connection, projections)
+        for projection in due:
+            await make_tables(connection, database, projection)
+            await activate_first(connection, database, projection)
+    for projection in due:
         fields = {"projection": projection.name, "version": projection.version}
         logger.info("read model made", extra=fields)
+
+
+async def activate_first(
+    connection: Connection, database: Database, projection: Projection
+) -> None:
+    """Show this version if there is no other; if it is the one that is shown, again."""
+    await connection.execute(ACTIVATE, projection.key)
+    cursor = await connection.execute(ACTIVE, (projection.name,))
+    if await cursor.fetchone() == (projection.version,):
+        await make_view(connection, database, projection)
 
 
 async def _due(
