@@ -20,6 +20,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from service import wire
+from service.db.cancel import honour_cancellation
 from service.db.guard import Guard
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -145,6 +146,7 @@ class Pool:
         """
         with self.guard.holding("a pooled connection"):
             async with self._pool.connection() as connection:
+                honour_cancellation()
                 yield connection
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from uuid import uuid4
 import aiopg
 import psycopg2
 
+from service.db.cancel import honour_cancellation
 from service.errors import ListenerLost
 from service.subscription.wakeup import Wakeup
 
@@ -101,6 +102,7 @@ class Listener:
     async def _hear(self, connection: Any, ping: str) -> None:
         unheard = 0
         while True:
+            honour_cancellation()
             try:
                 async with asyncio.timeout(self._ping_interval_s):
                     notification = await connection.notifies.get()

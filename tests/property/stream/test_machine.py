@@ -48,6 +48,9 @@ from tests.reducer import ChatOnScreen
 
 T = TypeVar("T")
 
+STEP_S = 60.0
+"""Longer than any deadline of what a step waits for."""
+
 KILL = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'parley/%'
@@ -120,7 +123,17 @@ class Following(RuleBasedStateMachine):
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
+        return self.runner.run(self._in_time(work))
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """Nothing here may hang; what does says where."""
+        task = asyncio.ensure_future(work)
+        done, _ = await asyncio.wait((task,), timeout=STEP_S)
+        if not done:
+            for each in asyncio.all_tasks():
+                each.print_stack()
+            raise AssertionError("a step hangs")
+        return task.result()
 
     def act(self, work: Coroutine[Any, Any, None]) -> None:
         """A command may be rejected; nothing else may go wrong."""
