@@ -272,6 +272,52 @@ $$;
 
 COMMENT ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) IS 'One link of the chain: sha256(digest before || payload_hash).';
 
+-- Name: chat_timeline(uuid); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.chat_timeline(chat uuid) RETURNS TABLE(version integer, recorded_at timestamp with time zone, later interval, type text, epoch integer, attempt integer, actor text, detail text, border boolean, "position" bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT e.version, e.recorded_at,
+    e.recorded_at - lag(e.recorded_at) OVER (ORDER BY e.version),
+    e.type, (e.data ->> 'epoch')::int, (e.data ->> 'attempt')::int,
+    e.metadata ->> 'actor', es.describe_event(e.data),
+    e.version = e.append_last, e.position
+  FROM es.events AS e
+  WHERE e.stream_id = chat AND e.category = 'chat'
+  ORDER BY e.version;
+END
+$$;
+
+-- Name: FUNCTION chat_timeline(chat uuid); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.chat_timeline(chat uuid) IS 'Events of a chat in order: when, how much later, what, by whom; border: state is whole here.';
+
+-- Name: describe_event(jsonb); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.describe_event(data jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT pg_catalog.concat_ws(', ',
+    data ->> 'role', data ->> 'kind', data ->> 'title',
+    'by ' || (data ->> 'worker'), 'term ' || (data ->> 'term'),
+    'by ' || (data ->> 'actor'), data ->> 'reason', data ->> 'finish_reason',
+    data #>> '{error,message}', 'turn ' || (data ->> 'turn_id'),
+    'from the queue: ' || (data ->> 'queued_id'), 'was ' || (data ->> 'was'),
+    pg_catalog.to_json(pg_catalog."left"(pg_catalog.jsonb_path_query_first(
+      data, '$.parts[*].text') #>> '{}', 60))::text)
+$_$;
+
+-- Name: FUNCTION describe_event(data jsonb); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.describe_event(data jsonb) IS 'One line for people about what is in an event, with the start of its text.';
+
 -- Name: find_request(text, uuid, text); Type: FUNCTION; Schema: es
 
 CREATE FUNCTION es.find_request(stream_category text, stream uuid, request_key text) RETURNS TABLE(request_hash bytea, first_version integer, last_version integer)
@@ -308,6 +354,69 @@ $$;
 -- Name: FUNCTION payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb); Type: COMMENT; Schema: es
 
 COMMENT ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) IS 'sha256 of the JSON array of an event; recorded_at counts in microseconds.';
+
+-- Name: purge_stream(text, uuid, text, text); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.purge_stream(stream_category text, stream uuid, actor text, reason text) RETURNS TABLE(erased integer, version integer, "position" bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  v_head record;
+  v_key text := 'purge:' || purge_stream.stream;
+BEGIN
+  IF coalesce(btrim(purge_stream.actor), '') = ''
+    OR coalesce(btrim(purge_stream.reason), '') = '' THEN
+    RAISE 'a purge needs an actor and a reason' USING ERRCODE = 'ES422',
+      DETAIL = json_build_object('actor', purge_stream.actor,
+        'reason', purge_stream.reason),
+      HINT = 'say who erases, and why: it stays in the log';
+  END IF;
+  PERFORM FROM es.head FOR UPDATE;
+  -- A statement of its own: its snapshot is younger than the lock.
+  SELECT e.version, e.type, e.recorded_at INTO v_head FROM es.events AS e
+  WHERE e.stream_id = stream AND e.category = stream_category
+  ORDER BY e.version DESC LIMIT 1;
+  IF NOT FOUND THEN
+    RAISE 'there is no stream % %', stream_category, stream
+      USING ERRCODE = 'ES404',
+        DETAIL = json_build_object('category', stream_category,
+          'stream_id', stream),
+        HINT = 'look for it: SELECT FROM es.events WHERE stream_id = ...';
+  ELSIF v_head.type = 'stream_purged' THEN
+    RAISE 'stream % % was purged before', stream_category, stream
+      USING ERRCODE = 'ES409',
+        DETAIL = json_build_object('version', v_head.version,
+          'purged_at', v_head.recorded_at),
+        HINT = 'nothing is left to do';
+  END IF;
+  UPDATE es.events AS e SET
+    type = 'erased',
+    data = jsonb_build_object('was', e.type, 'usage', e.data -> 'usage'),
+    metadata = '{}',
+    idempotency_key = NULL,
+    request_hash = NULL
+  WHERE e.stream_id = stream AND e.type <> 'erased';
+  GET DIAGNOSTICS erased = ROW_COUNT;
+  DELETE FROM es.live_parts AS p WHERE p.chat_id = stream;
+  SELECT a.last_version, a.last_position INTO version, position
+  FROM es.append(
+    ARRAY[1], ARRAY[stream_category], ARRAY[stream], ARRAY[v_head.version],
+    ARRAY[NULL::bytea], ARRAY[v_key], ARRAY[sha256(convert_to(v_key, 'UTF8'))],
+    ARRAY[1], ARRAY['stream_purged'], ARRAY[1::smallint],
+    ARRAY[jsonb_build_object('actor', actor, 'reason', reason)],
+    ARRAY[jsonb_build_object('id', gen_random_uuid(), 'actor', actor)]) AS a;
+  RETURN NEXT;
+END
+$$;
+
+-- Name: FUNCTION purge_stream(stream_category text, stream uuid, actor text, reason text); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.purge_stream(stream_category text, stream uuid, actor text, reason text) IS 'Erases what a stream says, for good; its place in the log and its hashes stay.';
 
 -- Name: read_log(bigint, integer, uuid[]); Type: FUNCTION; Schema: es
 
@@ -373,6 +482,82 @@ $$;
 -- Name: FUNCTION read_stream(stream_category text, stream uuid, after_version integer, max_events integer); Type: COMMENT; Schema: es
 
 COMMENT ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) IS 'Events of a stream after a version, at least max_events of them while there are, up to an append border.';
+
+-- Name: state_at(uuid, integer); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.state_at(chat uuid, at_version integer DEFAULT NULL::integer) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+DECLARE
+  s jsonb := '{"version": 0, "exists": false, "status": "waiting", "title": "",
+    "archived": false, "client_type": "api", "labels": {}, "epoch": 0,
+    "attempt": 0, "episode": null, "holder": null, "term": 0, "turn_id": null,
+    "last_error": null, "organization_id": null, "owner_id": null,
+    "parent_chat_id": null, "root_chat_id": null, "created_at": null,
+    "last_message_id": null}';
+  c_over jsonb := '{"status": "waiting", "turn_id": null, "episode": null}';
+  v_border int;
+  v_queue int[] := '{}';
+  v_messages int := 0;
+  v_updated text;
+  e record;
+BEGIN
+  SELECT b.append_last INTO v_border FROM es.events AS b
+  WHERE b.stream_id = chat AND b.category = 'chat'
+    AND b.version >= least(at_version, 2147483647)
+  ORDER BY b.version LIMIT 1;
+  IF at_version <= 0 THEN v_border := 0; END IF;
+  FOR e IN SELECT v.version, v.type, v.data AS d FROM es.events AS v
+    WHERE v.stream_id = chat AND v.category = 'chat'
+      AND v.version <= coalesce(v_border, 2147483647) ORDER BY v.version
+  LOOP
+    s := jsonb_set(s, '{version}', to_jsonb(e.version));
+    CONTINUE WHEN e.type IN ('erased', 'stream_purged');
+    s := s || CASE e.type
+      WHEN 'chat_created' THEN (e.d - 'at' - 'title_source')
+        || jsonb_build_object('exists', true, 'created_at', e.d -> 'at')
+      WHEN 'message_appended' THEN jsonb_build_object('epoch', e.version,
+          'attempt', 0, 'last_message_id', e.version) || CASE
+        WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
+          jsonb_build_object('status', 'running', 'turn_id', e.version)
+        ELSE '{}' END
+      WHEN 'message_queued' THEN '{}'
+      WHEN 'run_acquired' THEN jsonb_build_object('holder', e.d - 'at',
+        'term', greatest((s ->> 'term')::int, (e.d ->> 'term')::int))
+      WHEN 'run_abandoned' THEN '{"holder": null}'
+      WHEN 'generation_attempt_started' THEN jsonb_build_object('episode',
+        (e.d - 'at') || jsonb_build_object('version', e.version, 'started_at',
+          e.d -> 'at'), 'attempt', e.d -> 'attempt')
+      WHEN 'step_committed' THEN '{"episode": null}'
+      WHEN 'interrupt_requested' THEN jsonb_build_object('status',
+        CASE s ->> 'status' WHEN 'running' THEN 'interrupting'
+          WHEN 'requires_action' THEN 'running' ELSE s ->> 'status' END)
+      WHEN 'interruption_finished' THEN c_over
+      WHEN 'turn_finished' THEN c_over
+      WHEN 'turn_failed' THEN c_over || jsonb_build_object('status', 'error',
+        'last_error', e.d -> 'error')
+      ELSE es.refuse_type(e.type, e.version) END;
+    IF e.type = 'message_appended' THEN
+      v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
+      v_messages := v_messages + 1;
+    ELSIF e.type = 'message_queued' THEN
+      v_queue := v_queue || e.version;
+    END IF;
+    v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
+    IF s ->> 'status' <> 'error' THEN s := s || '{"last_error": null}'; END IF;
+  END LOOP;
+  RETURN s || jsonb_build_object('queue', v_queue, 'messages', v_messages,
+    'updated_at', v_updated);
+END
+$$;
+
+-- Name: FUNCTION state_at(chat uuid, at_version integer); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.state_at(chat uuid, at_version integer) IS 'The state of a chat at a version (null: now), on to the append border; as JSON.';
 
 -- Name: tg_events__forbid_change(); Type: FUNCTION; Schema: es
 
@@ -1022,6 +1207,37 @@ COMMENT ON COLUMN ops.repeatables.release IS 'Release that applied them; an olde
 
 COMMENT ON COLUMN ops.repeatables.applied_at IS 'When they were applied.';
 
+-- Name: stream_tickets; Type: TABLE; Schema: ops
+
+CREATE UNLOGGED TABLE ops.stream_tickets (
+    ticket_hash bytea NOT NULL,
+    token_id uuid NOT NULL,
+    chat_id uuid,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT stream_tickets__ticket_hash__check CHECK ((octet_length(ticket_hash) = 32))
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+
+-- Name: TABLE stream_tickets; Type: COMMENT; Schema: ops
+
+COMMENT ON TABLE ops.stream_tickets IS 'Tickets for one stream, used once. Emptied by a crash: clients take new ones.';
+
+-- Name: COLUMN stream_tickets.ticket_hash; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.stream_tickets.ticket_hash IS 'sha256 of the ticket.';
+
+-- Name: COLUMN stream_tickets.token_id; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.stream_tickets.token_id IS 'The token that it was taken with, and whose rights it has.';
+
+-- Name: COLUMN stream_tickets.chat_id; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.stream_tickets.chat_id IS 'The chat that it opens; null: the feed of all chats of its owner.';
+
+-- Name: COLUMN stream_tickets.expires_at; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.stream_tickets.expires_at IS 'From then on refused.';
+
 -- Name: memberships; Type: TABLE; Schema: platform
 
 CREATE TABLE platform.memberships (
@@ -1506,6 +1722,11 @@ ALTER TABLE ONLY ops.projections
 ALTER TABLE ONLY ops.repeatables
     ADD CONSTRAINT repeatables__pkey PRIMARY KEY (only_row);
 
+-- Name: stream_tickets stream_tickets__pkey; Type: CONSTRAINT; Schema: ops
+
+ALTER TABLE ONLY ops.stream_tickets
+    ADD CONSTRAINT stream_tickets__pkey PRIMARY KEY (ticket_hash);
+
 -- Name: memberships memberships__pkey; Type: CONSTRAINT; Schema: platform
 
 ALTER TABLE ONLY platform.memberships
@@ -1571,6 +1792,14 @@ CREATE UNIQUE INDEX events__stream_id__idempotency_key__idx ON es.events USING b
 -- Name: INDEX events__stream_id__idempotency_key__idx; Type: COMMENT; Schema: es
 
 COMMENT ON INDEX es.events__stream_id__idempotency_key__idx IS 'Finds the earlier request with the same key.';
+
+-- Name: stream_tickets__expires_at__idx; Type: INDEX; Schema: ops
+
+CREATE INDEX stream_tickets__expires_at__idx ON ops.stream_tickets USING btree (expires_at);
+
+-- Name: INDEX stream_tickets__expires_at__idx; Type: COMMENT; Schema: ops
+
+COMMENT ON INDEX ops.stream_tickets__expires_at__idx IS 'What the janitor removes.';
 
 -- Name: memberships__organization_id__idx; Type: INDEX; Schema: platform
 
@@ -1701,6 +1930,18 @@ REVOKE ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea
 GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_service;
 GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_dba;
 
+-- Name: FUNCTION chat_timeline(chat uuid); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.chat_timeline(chat uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.chat_timeline(chat uuid) TO parley_service;
+GRANT ALL ON FUNCTION es.chat_timeline(chat uuid) TO parley_dba;
+
+-- Name: FUNCTION describe_event(data jsonb); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.describe_event(data jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.describe_event(data jsonb) TO parley_service;
+GRANT ALL ON FUNCTION es.describe_event(data jsonb) TO parley_dba;
+
 -- Name: FUNCTION find_request(stream_category text, stream uuid, request_key text); Type: ACL; Schema: es
 
 REVOKE ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request_key text) FROM PUBLIC;
@@ -1712,6 +1953,12 @@ GRANT ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request
 REVOKE ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) TO parley_service;
 GRANT ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) TO parley_dba;
+
+-- Name: FUNCTION purge_stream(stream_category text, stream uuid, actor text, reason text); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.purge_stream(stream_category text, stream uuid, actor text, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.purge_stream(stream_category text, stream uuid, actor text, reason text) TO parley_retention;
+GRANT ALL ON FUNCTION es.purge_stream(stream_category text, stream uuid, actor text, reason text) TO parley_dba;
 
 -- Name: FUNCTION read_log(after_position bigint, max_events integer, with_data_of uuid[]); Type: ACL; Schema: es
 
@@ -1726,6 +1973,12 @@ REVOKE ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_v
 GRANT ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) TO parley_service;
 GRANT ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) TO parley_projector;
 GRANT ALL ON FUNCTION es.read_stream(stream_category text, stream uuid, after_version integer, max_events integer) TO parley_dba;
+
+-- Name: FUNCTION state_at(chat uuid, at_version integer); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.state_at(chat uuid, at_version integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.state_at(chat uuid, at_version integer) TO parley_service;
+GRANT ALL ON FUNCTION es.state_at(chat uuid, at_version integer) TO parley_dba;
 
 -- Name: FUNCTION tg_events__forbid_change(); Type: ACL; Schema: es
 
@@ -1829,6 +2082,11 @@ GRANT SELECT ON TABLE ops.projection_lag TO parley_dba;
 GRANT SELECT ON TABLE ops.repeatables TO parley_dba;
 GRANT SELECT ON TABLE ops.repeatables TO parley_projector;
 GRANT SELECT ON TABLE ops.repeatables TO parley_service;
+
+-- Name: TABLE stream_tickets; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.stream_tickets TO parley_dba;
+GRANT SELECT,INSERT,DELETE ON TABLE ops.stream_tickets TO parley_service;
 
 -- Name: TABLE memberships; Type: ACL; Schema: platform
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from service.api.problems import chat_not_found
 from service.auth.bearer import Bearer
 from service.auth.policy import Action, Resource, Subject, allowed
+from service.auth.tickets import Tickets
 from service.db.pool import Pool
 from service.domain.ids import ChatId
 from service.errors import Rejection
@@ -30,6 +31,7 @@ class Context:
     chats: Chats
     pool: Pool
     bearer: Bearer
+    tickets: Tickets
     hub: Hub
     feeds: Feeds
     metrics: Metrics
@@ -77,11 +79,16 @@ async def load_chat(
     chat_id = chat_id_of(request)
     note(request, chat_id=str(chat_id))
     loaded = await context_of(request).chats.load(chat_id)
-    state = loaded.state
-    resource = Resource(owner_id=state.owner_id, organization_id=state.organization_id)
-    if not state.exists or not allowed(subject, action, resource):
+    if not may_read(subject, loaded, action):
         raise chat_not_found()
     return chat_id, loaded
+
+
+def may_read(subject: Subject, loaded: Loaded, action: Action = "chat.read") -> bool:
+    """Whether there is such a chat for the subject, who may do this to it."""
+    state = loaded.state
+    resource = Resource(owner_id=state.owner_id, organization_id=state.organization_id)
+    return state.exists and allowed(subject, action, resource)
 
 
 def _refuse_id() -> NoReturn:

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from service.api.context import context_of, note
+from service.api.context import context_of, may_read, note
 from service.api.problems import invalid
-from service.auth.policy import Resource, Subject, allowed
+from service.auth.policy import Subject
 from service.errors import FieldError, Rejection
 from service.readmodels.progress import Target, position_of
 
@@ -61,11 +61,7 @@ async def _target(request: Request, subject: Subject) -> Target | None:
     chat_id, version = _parse(text)
     context = context_of(request)
     loaded = await context.chats.load(chat_id)
-    resource = Resource(
-        owner_id=loaded.state.owner_id, organization_id=loaded.state.organization_id
-    )
-    seen = loaded.state.exists and allowed(subject, "chat.read", resource)
-    if not seen or version > loaded.version:
+    if not may_read(subject, loaded) or version > loaded.version:
         raise Rejection("unknown-version", f"{MIN_VERSION} names what no answer said")
     if version == 0:
         return None

@@ -12,6 +12,7 @@ from service.api.context import Context
 from service.api.routes import build_api
 from service.api.server import HttpServer
 from service.auth.bearer import Bearer
+from service.auth.tickets import Tickets
 from service.db.pool import Pool
 from service.eventstore.handle import Chats
 from service.metrics import Metrics
@@ -53,6 +54,7 @@ class ApiHost:
         tail.on_reset(self.hub.reset)
         tail.on_stale(self.hub.on_stale)
         listener.subscribe(LIVE_CHANNEL, tail.ring_live)
+        self._tickets = Tickets(pool, now=now)
         self.feeds = Feeds(pool)
         self.feeds.attach(tail, listener)
         metrics.gauges("stream", self.hub, {"followers": "Open streams"})
@@ -61,6 +63,7 @@ class ApiHost:
             chats=chats,
             pool=pool,
             bearer=Bearer(pool, now=now),
+            tickets=self._tickets,
             hub=self.hub,
             feeds=self.feeds,
             metrics=metrics,
@@ -83,6 +86,7 @@ class ApiHost:
         self._server = HttpServer(app, listening)
         start("hub", self.hub.run())
         start("feeds", self.feeds.run())
+        start("tickets", self._tickets.run())
         self._serving = start("http", self._server.run())
         started = asyncio.create_task(self._server.started(), name="http-start")
         try:

@@ -22,7 +22,12 @@ from service.api.messages import list_messages, send_message
 from service.api.middleware import Problems, RequestContext
 from service.api.openapi import Doc, Parameter, build
 from service.api.perform import REPLAYED, json_response
-from service.api.schemas import CreateChatBody, InterruptBody, SendMessageBody
+from service.api.schemas import (
+    CreateChatBody,
+    InterruptBody,
+    SendMessageBody,
+    TicketBody,
+)
 from service.api.shapes import (
     ChatPage,
     ChatShape,
@@ -30,8 +35,10 @@ from service.api.shapes import (
     MessagePage,
     Ready,
     Sent,
+    Ticket,
 )
 from service.api.stream import follow_chat
+from service.api.tickets import create_ticket
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -57,6 +64,10 @@ _KEY = Parameter(
 _AFTER = Parameter(
     "after", "query", "id of the last frame seen, 0 or now", {"type": "string"}
 )
+_TICKET = Parameter(
+    "ticket", "query", "from POST /api/v1/stream-tickets, instead of a bearer token",
+    {"type": "string", "pattern": "^ticket_[A-Za-z0-9_-]{43}$"},
+)  # fmt: skip
 _LAST_EVENT_ID = Parameter(
     "Last-Event-ID", "header", "like after, which it overrides", {"type": "string"}
 )
@@ -109,8 +120,11 @@ OPERATIONS: Sequence[Operation] = (
         "Stop the running turn", ChatShape, body=InterruptBody, body_optional=True,
         parameters=(_KEY,), problems=(*_POST, 404, 409))),
     Operation("GET", CHAT + "/stream", follow_chat, Doc(
-        "Follow a chat", "text/event-stream", parameters=(_LAST_EVENT_ID, _AFTER),
-        problems=(400, 404))),
+        "Follow a chat", "text/event-stream",
+        parameters=(_LAST_EVENT_ID, _AFTER, _TICKET), problems=(400, 404))),
+    Operation("POST", "/api/v1/stream-tickets", create_ticket, Doc(
+        "Take a ticket that opens one stream", Ticket, status=201, body=TicketBody,
+        problems=(400, 403, 404, 408, 413, 415))),
     Operation("GET", "/healthz", healthz, Doc("The process answers", Health,
         open=True)),
     Operation("GET", "/readyz", readyz, Doc(

@@ -188,6 +188,14 @@ class InterruptBody(_Body):
     """POST /api/v1/chats/{chat_id}/interrupt; the body may be left out."""
 
 
+class TicketBody(_Body):
+    """POST /api/v1/stream-tickets."""
+
+    chat_id: UUID | None = Field(
+        default=None, description="The chat to follow; none: all your chats."
+    )
+
+
 def strip_invisible(text: str) -> str:
     """The text without format characters, in which instructions can hide."""
     return "".join(c for c in text if c in _JOINERS or unicodedata.category(c) != "Cf")

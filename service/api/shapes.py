@@ -108,6 +108,13 @@ class Sent(_Shape):
     queued: bool
 
 
+class Ticket(_Shape):
+    """What opens one stream, once."""
+
+    ticket: str
+    expires_at: datetime
+
+
 class Health(_Shape):
     """The process answers."""
 

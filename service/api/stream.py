@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.api.context import context_of, load_chat, subject_of
+from service.api.context import chat_id_of, context_of, load_chat
 from service.api.query import known_only
+from service.api.tickets import TICKET, follower_of
 from service.domain.ids import ChatId
 from service.errors import Rejection
 from service.stream.cursor import Cursor, MalformedCursor, parse_cursor
@@ -77,14 +78,15 @@ class FramesResponse(EventSourceResponse):
 
 async def follow_chat(request: Request) -> Response:
     """200 and the chat's frames, from the cursor on. 400, 401 and 404 are for good."""
-    known_only(request, "after")
+    known_only(request, "after", TICKET)
     context = context_of(request)
     now, cursor = _place(request)
     if context.hub.stale:
         # known before a connection was waited for; nobody could be authenticated
         return FramesResponse(lambda out: out.write(unavailable(None)))
     try:
-        chat_id, _ = await load_chat(request, await subject_of(request), "chat.read")
+        subject = await follower_of(request, chat_id_of(request))
+        chat_id, _ = await load_chat(request, subject, "chat.read")
     except AWAY:
         return FramesResponse(lambda out: out.write(unavailable(None)))
 

@@ -42,6 +42,18 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def subject_with(found: FoundToken, at: datetime) -> Subject:
+    """Whom a token lets in at this time. Raises Rejection `unauthorized`."""
+    if not found.valid(at):
+        raise Rejection("unauthorized", _REFUSED)
+    return Subject(
+        user_id=found.user_id,
+        organizations=frozenset(found.organizations),
+        token_id=found.id,
+        scopes=frozenset(found.scopes),
+    )
+
+
 class Bearer:
     """Turns an Authorization header into a subject."""
 
@@ -60,14 +72,7 @@ class Bearer:
             if found is None:
                 raise Rejection("unauthorized", _REFUSED)
             self._keep(token_hash, found)
-        if not found.valid(self._now()):
-            raise Rejection("unauthorized", _REFUSED)
-        return Subject(
-            user_id=found.user_id,
-            organizations=frozenset(found.organizations),
-            token_id=found.id,
-            scopes=frozenset(found.scopes),
-        )
+        return subject_with(found, self._now())
 
     def _cached(self, token_hash: bytes) -> FoundToken | None:
         entry = self._cache.get(token_hash)

@@ -8,14 +8,19 @@ What a subject may not read is answered like what does not exist.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
-Action = Literal["chat.create", "chat.list", "chat.read", "chat.send", "chat.interrupt"]
-Scope = Literal["chat"]
+Action = Literal[
+    "chat.create", "chat.list", "chat.read", "chat.send", "chat.interrupt", "log.read"
+]  # fmt: skip
+Scope = Literal["chat", "audit"]
 
 SCOPES: tuple[Scope, ...] = ("chat",)
-"""What a token may be limited to; a new token gets them all."""
+"""What a new token may do unless it is made for something else."""
+
+EVERY_SCOPE: tuple[Scope, ...] = get_args(Scope)
+"""`audit` reads the whole log, everybody's chats: only who asks for it gets it."""
 
 NEEDED_SCOPE: dict[Action, Scope] = {
     "chat.create": "chat",
@@ -23,6 +28,7 @@ NEEDED_SCOPE: dict[Action, Scope] = {
     "chat.read": "chat",
     "chat.send": "chat",
     "chat.interrupt": "chat",
+    "log.read": "audit",
 }
 
 
@@ -50,4 +56,6 @@ def allowed(subject: Subject, action: Action, resource: Resource) -> bool:
         return False
     if action == "chat.create":
         return resource.organization_id in subject.organizations
+    if action == "log.read":
+        return True
     return resource.owner_id == subject.user_id

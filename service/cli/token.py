@@ -14,7 +14,7 @@ from rich.table import Table
 
 from service.app import utc_now
 from service.auth.bearer import hash_token, new_token
-from service.auth.policy import SCOPES
+from service.auth.policy import EVERY_SCOPE, SCOPES, Scope
 from service.cli.options import (
     AsJson,
     DataDir,
@@ -47,6 +47,13 @@ app = typer.Typer(help="Tokens that clients come in with.", no_args_is_help=True
 def create(
     name: Annotated[str, typer.Option(help="What it is for.")] = "cli",
     user: Annotated[str, typer.Option(help="Whose it is.")] = FIRST_USER_NAME,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it may do: chat (the default), audit; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     days: Annotated[
         int | None,
         typer.Option(
@@ -58,7 +65,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make a token and print it; it is kept nowhere, so this is the only time."""
-    token = new_token()
+    token, scopes = new_token(), _scopes(scope)
     expires_at = None if days is None else utc_now() + timedelta(days=days)
 
     async def insert(connection: Connection) -> UUID:
@@ -67,7 +74,7 @@ def create(
             token_hash=hash_token(token),
             user_id=await _user_id(connection, user),
             name=name,
-            scopes=SCOPES,
+            scopes=scopes,
             expires_at=expires_at,
         )
 
@@ -85,11 +92,12 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json([_plain(token) for token in found])
         return
-    table = Table("id", "user", "name", "created", "expires", "revoked")
+    table = Table("id", "user", "name", "scopes", "created", "expires", "revoked")
     for token in found:
         shown = _plain(token)
         table.add_row(
             *(str(shown[key] or "") for key in ("id", "user", "name")),
+            " ".join(token.scopes),
             *(str(shown[key] or "") for key in ("created_at", "expires_at")),
             str(shown["revoked_at"] or ""),
         )
@@ -109,6 +117,15 @@ def revoke(token_id: UUID, data_dir: DataDir = None, as_json: AsJson = False) ->
         print_json({"id": token_id, "revoked": True})
     else:
         print_line(f"token {token_id} is revoked")
+
+
+def _scopes(given: list[str] | None) -> tuple[Scope, ...]:
+    if not given:
+        return SCOPES
+    if unknown := sorted(set(given) - set(EVERY_SCOPE)):
+        known = ", ".join(EVERY_SCOPE)
+        raise SetupError(f"there is no scope {unknown[0]!r}; expected one of {known}")
+    return tuple(scope for scope in EVERY_SCOPE if scope in given)
 
 
 def _plain(token: ListedToken) -> dict[str, object]:

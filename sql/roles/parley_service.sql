@@ -3,6 +3,7 @@ GRANT USAGE ON SCHEMA es, read, ops, platform TO parley_service;
 GRANT SELECT ON es.events TO parley_service;
 GRANT SELECT, INSERT, DELETE ON es.live_parts TO parley_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ops.leases TO parley_service;
+GRANT SELECT, INSERT, DELETE ON ops.stream_tickets TO parley_service;
 GRANT SELECT ON ops.projections, ops.checkpoints, ops.parked_streams
   TO parley_service;
 GRANT SELECT ON ops.repeatables, ops._yoyo_migration TO parley_service;

@@ -20,6 +20,7 @@ from service.api.routes import build_api
 from service.api.server import HttpServer, bind, url_of
 from service.auth.bearer import Bearer, hash_token, new_token
 from service.auth.policy import SCOPES
+from service.auth.tickets import Tickets
 from service.db.pool import connect
 from service.metrics import Metrics
 from service.platform.tokens import insert_token
@@ -102,6 +103,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         chats=stack.chats,
         pool=stack.pool,
         bearer=Bearer(stack.pool, now=stack.now),
+        tickets=Tickets(stack.pool, now=stack.now),
         hub=stack.hub,
         feeds=stack.feeds,
         metrics=Metrics(),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from service.auth.policy import Action, Resource, Subject, allowed
+from service.auth.policy import SCOPES, Action, Resource, Subject, allowed
 
 ME, THEM = UUID(int=1), UUID(int=2)
 OURS, FOREIGN = UUID(int=3), UUID(int=4)
@@ -33,6 +33,7 @@ TABLE: list[tuple[Action, Resource, bool]] = [
     ("chat.create", MINE_ELSEWHERE, False),
     ("chat.create", Resource(organization_id=FOREIGN), False),
     ("chat.create", NOBODYS, False),
+    *(("log.read", resource, False) for resource in (MINE, THEIRS, NOBODYS)),
 ]
 
 
@@ -45,6 +46,15 @@ def test_policy(action: Action, resource: Resource, expected: bool) -> None:
     assert allowed(subject("chat"), action, resource) is expected
 
 
+def test_only_audit_reads_the_log_and_it_does_nothing_else() -> None:
+    assert allowed(subject("audit"), "log.read", NOBODYS)
+    assert not allowed(subject("audit"), "chat.read", MINE)
+
+
+def test_a_new_token_may_not_read_the_log() -> None:
+    assert not allowed(subject(*SCOPES), "log.read", NOBODYS)
+
+
 def test_the_table_is_complete() -> None:
     assert {action for action, _, _ in TABLE} == set(get_args(Action))
 
@@ -52,7 +62,8 @@ def test_the_table_is_complete() -> None:
 @pytest.mark.parametrize("action", get_args(Action))
 def test_without_the_scope_nothing_is_allowed(action: Action) -> None:
     assert not allowed(subject(), action, MINE)
-    assert not allowed(subject("audit"), action, MINE)
+    if action != "log.read":
+        assert not allowed(subject("audit"), action, MINE)
 
 
 def test_without_an_organization_nothing_can_be_created() -> None:
