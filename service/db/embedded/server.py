@@ -249,7 +249,8 @@ class EmbeddedPostgres:
         while postmaster.alive():
             logs.prune(self._folder.cluster)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(postmaster.exited(), PRUNE_EVERY_S)
+                async with asyncio.timeout(PRUNE_EVERY_S):
+                    await postmaster.exited()
         self._forget(postmaster)
 
     def _forget(self, postmaster: Postmaster) -> None:
@@ -261,7 +262,8 @@ class EmbeddedPostgres:
         """Fast; when that takes too long at once, and the next start recovers."""
         postmaster.send(signal.SIGINT)
         try:
-            await asyncio.wait_for(postmaster.exited(), FAST_STOP_S)
+            async with asyncio.timeout(FAST_STOP_S):
+                await postmaster.exited()
         except TimeoutError:
             logger.warning("a fast stop of postgres took too long")
             postmaster.send(signal.SIGQUIT)
