@@ -66,11 +66,8 @@ class _Call:
 
     def args(self) -> JsonValue:
         """The arguments as JSON; None while they are none."""
-        text = "".join(self.fragments)
-        if not text.strip():
-            return {} if self.ended else None
         try:
-            args: JsonValue = wire.loads(text)
+            args: JsonValue = wire.loads("".join(self.fragments))
         except wire.JSONDecodeError:
             return None
         return args
@@ -106,7 +103,9 @@ class Deltas:
     def finish(self) -> Iterator[Delta]:
         """Calls that wait, whatever became of their arguments."""
         for call in self._waiting:
-            call.ended = True
+            # tools without parameters are called with nothing at all
+            if not "".join(call.fragments).strip():
+                call.fragments.append("{}")
             yield _whole(call)
         self._waiting = []
 
@@ -119,6 +118,7 @@ class Deltas:
                 self._open = True
                 yield ReasoningDelta(text)
             case ToolCallPart():
+                yield from self._end_inline()
                 call = _Call(unique(part.tool_call_id, self._ids), part.tool_name)
                 self._calls[index] = call
                 self._waiting.append(call)
@@ -132,6 +132,12 @@ class Deltas:
         elif text:
             self._open = self.visible = True
             yield TextDelta(text)
+
+    def _end_inline(self) -> Iterator[Delta]:
+        """The tags stand at the beginning of an answer, nowhere else."""
+        inline, self._inline = self._inline, None
+        if inline is not None:
+            yield from self._pieces(inline.end())
 
     def _pieces(self, pieces: Iterable[Piece]) -> Iterator[Delta]:
         for kind, text in pieces:
@@ -156,10 +162,8 @@ class Deltas:
         yield ToolInputDelta(call.id, call.name, fragment)
 
     def _end(self, index: int, part: ModelResponsePart) -> Iterator[Delta]:
-        if isinstance(part, TextPart) and self._inline is not None:
-            yield from self._pieces(self._inline.end())
-            # the tags stand at the beginning of an answer, nowhere else
-            self._inline = None
+        if isinstance(part, TextPart):
+            yield from self._end_inline()
         metadata = self._metadata(part)
         call = self._calls.get(index)
         if call is not None:
