@@ -21,6 +21,7 @@ from scripts.benchmarks.harness import (
     raise_file_limit,
     table,
 )
+from scripts.benchmarks.quiet import Quiet
 from service import wire
 
 CASES = (
@@ -38,6 +39,9 @@ CASES = (
 """Modules of `cases`, in the order in which they run."""
 
 
+PATIENCE_S = 30.0
+
+
 def say(text: str) -> None:
     """Progress goes to standard error; standard output is for the results."""
     sys.stderr.write(f"{text}\n")
@@ -48,14 +52,16 @@ def _say_of(case: str, text: str) -> None:
     say(f"{case}: {text}")
 
 
-async def run(names: Sequence[str], *, quick: bool) -> list[Result]:
+async def run(names: Sequence[str], *, quick: bool, patience_s: float) -> list[Result]:
     """Run these cases on one server; a case that fails does not stop the others."""
     results: list[Result] = []
     async with server(lambda text: say(f"postgres: {text}")) as started:
         for name in names:
             say(f"== {name}")
             case = importlib.import_module(f"scripts.benchmarks.cases.{name}")
-            bench = Bench(started, quick, partial(_say_of, name), machine())
+            tell = partial(_say_of, name)
+            quiet = Quiet(patience_s, tell)
+            bench = Bench(started, quick, tell, machine(), quiet)
             try:
                 results += await case.run(bench)
             except Exception as error:
@@ -76,11 +82,19 @@ def main() -> int:
         help=f"only this case; may be repeated: {', '.join(CASES)}",
     )
     parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_S,
+        metavar="SECONDS",
+        help="how long a case may wait for a quiet machine (%(default).0f)",
+    )
     asked = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        results = runner.run(run(asked.case or CASES, quick=asked.quick))
+        work = run(asked.case or CASES, quick=asked.quick, patience_s=asked.patience)
+        results = runner.run(work)
     say(table(results))
     if asked.json:
         sys.stdout.write(wire.dumps([r.as_json() for r in results]).decode() + "\n")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.benchmarks.database import Server
+from scripts.benchmarks.quiet import Quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Bench:
     quick: bool
     say: Callable[[str], None]
     machine: dict[str, Any]
+    quiet: Quiet
 
     @property
     def rounds(self) -> int:
@@ -35,4 +37,5 @@ class Bench:
     @property
     def facts(self) -> dict[str, Any]:
         """What stands in the details of every result."""
-        return {"server": self.server.durability, "machine": self.machine}
+        machine = {**self.machine, "others_cpus": self.quiet.typical}
+        return {"server": self.server.durability, "machine": machine}

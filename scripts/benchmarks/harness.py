@@ -15,6 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+"""The unit in which the kernel tells CPU time."""
+
 CONNECTIONS = 8_192
 """Open files that the largest case needs; the limit is raised to it where it may be."""
 
@@ -128,13 +131,21 @@ Scheme = Callable[[], Awaitable[float]]
 
 
 async def interleave(
-    schemes: Mapping[str, Scheme], *, rounds: int, say: Callable[[str], None]
+    schemes: Mapping[str, Scheme],
+    *,
+    rounds: int,
+    before: Callable[[], Awaitable[None]],
+    say: Callable[[str], None],
 ) -> dict[str, list[float]]:
-    """Run every scheme once a round; the order turns, so that none is always first."""
+    """Run every scheme once a round; the order turns, so that none is always first.
+
+    `before` is awaited before each: it may wait for a quiet machine.
+    """
     measured: dict[str, list[float]] = {name: [] for name in schemes}
     names = list(schemes)
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
+            await before()
             measured[name].append(await schemes[name]())
         figures = ", ".join(f"{n} {rounded(v[-1]):g}" for n, v in measured.items())
         say(f"round {number + 1} of {rounds}: {figures}")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+from scripts.benchmarks.harness import TICK_S
+
 STOP_S = 20.0
 """A service that drains takes up to ten seconds; after this it is killed."""
 SAID_BYTES = 2_000

@@ -163,7 +163,9 @@ async def run(bench: Bench) -> list[Result]:
             "eventsourcing": case.eventsourcing,
         }
         bench.say(f"{writers} writers")
-        measured = await interleave(schemes, rounds=bench.rounds, say=bench.say)
+        measured = await interleave(
+            schemes, rounds=bench.rounds, before=bench.quiet.wait, say=bench.say
+        )
         measured["COPY of the same rows"] = case.copied
         results += _results(bench, writers, measured)
     return results
@@ -183,8 +185,7 @@ def _results(
             details={
                 "appender": spread(measured["appender"]),
                 against: spread(measured[against]),
-                "server": bench.server.durability,
-                "machine": bench.machine,
+                **bench.facts,
             },
         )
         for against in BUDGETS

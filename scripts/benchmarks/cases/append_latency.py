@@ -63,7 +63,10 @@ async def run(bench: Bench) -> list[Result]:
 
         await _times(append, 20)
         measured = await interleave(
-            {"append": appends, "insert": inserts}, rounds=bench.rounds, say=bench.say
+            {"append": appends, "insert": inserts},
+            rounds=bench.rounds,
+            before=bench.quiet.wait,
+            say=bench.say,
         )
     return [
         Result(

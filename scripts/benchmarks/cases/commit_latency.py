@@ -39,6 +39,7 @@ async def run(bench: Bench) -> list[Result]:
         request = service.stream(chat.chat_id)
         async with stream(service.address, request) as frames:
             await frames.until("caught_up")
+            await bench.quiet.wait()
             for _ in range(WARM_UP):
                 await _one(chat, frames)
             measured = [await _one(chat, frames) for _ in range(bench.scaled(COMMITS))]

@@ -49,6 +49,7 @@ async def run(bench: Bench) -> list[Result]:
     measured: dict[str, list[Figures]] = defaultdict(list)
     for number in range(1 if bench.quick else ROUNDS):
         for name, start in ways.items():
+            await bench.quiet.wait()
             figures = await _measure(bench, start)
             measured[name].append(figures)
             told = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())

@@ -37,6 +37,7 @@ async def run(bench: Bench) -> list[Result]:
     """Median milliseconds of a heartbeat, with the way there and back."""
     async with bench.server.fresh() as database:
         leases = await _taken(database)
+        await bench.quiet.wait()
         times = []
         async with Leases(database, worker="bench", lease_s=LEASE_S) as mine:
             for _ in range(bench.scaled(BEATS)):

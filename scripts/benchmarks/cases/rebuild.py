@@ -42,6 +42,7 @@ async def run(bench: Bench) -> list[Result]:
         each = {projection.name: [projection] for projection in PROJECTIONS}
         for number in range(1 if bench.quick else ROUNDS):
             for name, projections in {**each, **together}.items():
+                await bench.quiet.wait()
                 rate = await _rebuild(database, projections)
                 rates.setdefault(name, []).append(rate)
                 bench.say(f"round {number + 1}: {name}: {rate:,.0f} events/s")

@@ -43,6 +43,7 @@ async def run(bench: Bench) -> list[Result]:
         bench.server.fresh() as database,
         serve(database, settings=settings, program=PROGRAM) as service,
     ):
+        await bench.quiet.wait()
         cpu, began = cpu_seconds(service.pids), time.monotonic()
         async with asyncio.timeout(PATIENCE_S + tokens / RATE):
             chats = await asyncio.gather(

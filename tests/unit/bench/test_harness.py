@@ -114,7 +114,10 @@ async def test_interleave_lets_each_scheme_go_first() -> None:
 
         return once
 
+    async def wait() -> None:
+        ran.append("wait")
+
     schemes = {name: scheme(name) for name in "ab"}
-    measured = await interleave(schemes, rounds=2, say=lambda _: None)
-    assert ran == ["a", "b", "b", "a"]
-    assert measured == {"a": [1.0, 4.0], "b": [2.0, 3.0]}
+    measured = await interleave(schemes, rounds=2, before=wait, say=lambda _: None)
+    assert ran == ["wait", "a", "wait", "b", "wait", "b", "wait", "a"]
+    assert measured == {"a": [2.0, 8.0], "b": [4.0, 6.0]}
