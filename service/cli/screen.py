@@ -134,7 +134,7 @@ class Screen:
         self._end_line()
 
     def _write(self, text: str) -> None:
-        self._out.write(_printable(text))
+        self._out.write(printable(text))
         self._out.flush()
         self._fresh_line = text.endswith("\n")
 
@@ -154,6 +154,6 @@ def _brief(value: object) -> str:
     return wire.dumps(value).decode()[:ARGS_CHARS]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without control characters: what a model says must not steer the terminal."""
     return "".join(c for c in text if c in "\n\t" or c.isprintable())

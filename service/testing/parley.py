@@ -51,6 +51,16 @@ class Parley:
         """The database, for psycopg or psql, with every right."""
         return self._running.database.dsn
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables that lead the command `parley` to this service and its database."""
+        return {
+            "PARLEY_URL": self.url,
+            "PARLEY_TOKEN": self.token,
+            "PARLEY_DATABASE_URL": self._running.database.dsn,
+            "PARLEY_ROLE_PREFIX": self._running.database.role_prefix,
+        }
+
     def new_token(self, user_id: UUID | None = None) -> str:
         """A token; without an id, of a new user, who sees none of this one's chats."""
         return self._background.run(self._new_token(user_id or uuid4()))

@@ -11,6 +11,8 @@ from tests.fixtures.golden import Golden
 COMMANDS = (
     (), ("serve",), ("migrate",), ("follow",), ("chat",),
     ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
+    ("events",), ("events", "tail"), ("events", "show"), ("events", "diff"),
+    ("events", "verify"), ("events", "digest"), ("events", "export"),
 )  # fmt: skip
 
 
@@ -31,6 +33,8 @@ def test_help(command: tuple[str, ...], golden: Golden) -> None:
         ["follow", "not-a-uuid"],
         ["token", "create", "--days", "0"],
         ["token", "revoke", "x"],
+        ["events", "diff", "x", "1"],
+        ["events", "verify", "--first", "0"],
     ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
