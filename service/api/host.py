@@ -55,9 +55,14 @@ class ApiHost:
         tail.on_stale(self.hub.on_stale)
         listener.subscribe(LIVE_CHANNEL, tail.ring_live)
         self._tickets = Tickets(pool, now=now)
-        self.feeds = Feeds(pool)
+        self.feeds = Feeds(
+            pool,
+            heartbeat_s=settings.stream_heartbeat_s,
+            send_timeout_s=settings.stream_send_timeout_s,
+        )
         self.feeds.attach(tail, listener)
         metrics.gauges("stream", self.hub, {"followers": "Open streams"})
+        metrics.gauges("feeds", self.feeds.bells, {"open": "Open raw feeds, watchers"})
         metrics.gauges("http", self, {"connections": "Open connections, idle ones too"})
         self._context = Context(
             chats=chats,

@@ -28,6 +28,10 @@ CLIENT_CLOSED = 499
 """In records and metrics only: the client went away before it was answered."""
 
 
+STREAMED = "parley.streamed"
+"""Key in the scope of a request whose answer lasts as long as its client likes."""
+
+
 class RequestContext:
     """Outermost: names the request, and says in one record how it ended.
 
@@ -66,7 +70,7 @@ class RequestContext:
     def _report(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route_path", "other")
         self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-        if not route.endswith("/stream"):
+        if not scope.get(STREAMED):
             self._metrics.request_seconds.labels(route).observe(seconds)
         logger.log(
             logging.DEBUG if route in ("/healthz", "/readyz") else logging.INFO,

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.chats import create_chat, get_chat, interrupt_chat, list_chats
 from service.api.context import Context
+from service.api.events import chat_events, log_events
 from service.api.freshness import MIN_VERSION, PREFER, STALE, VERSION
 from service.api.health import healthz, prometheus, readyz
 from service.api.messages import list_messages, send_message
@@ -31,6 +32,7 @@ from service.api.schemas import (
 from service.api.shapes import (
     ChatPage,
     ChatShape,
+    EventPage,
     Health,
     MessagePage,
     Ready,
@@ -122,6 +124,12 @@ OPERATIONS: Sequence[Operation] = (
     Operation("GET", CHAT + "/stream", follow_chat, Doc(
         "Follow a chat", "text/event-stream",
         parameters=(_LAST_EVENT_ID, _AFTER, _TICKET), problems=(400, 404))),
+    Operation("GET", CHAT + "/events", chat_events, Doc(
+        "Read a chat's events: a page, lines or a stream, by Accept", EventPage,
+        parameters=(_LIMIT, _LAST_EVENT_ID, _AFTER), problems=(400, 404, 406, 410))),
+    Operation("GET", "/api/v1/events", log_events, Doc(
+        "Read the whole log: a page, lines or a stream, by Accept", EventPage,
+        parameters=(_LIMIT, _LAST_EVENT_ID, _AFTER), problems=(400, 403, 406, 410))),
     Operation("POST", "/api/v1/stream-tickets", create_ticket, Doc(
         "Take a ticket that opens one stream", Ticket, status=201, body=TicketBody,
         problems=(400, 403, 404, 408, 413, 415))),

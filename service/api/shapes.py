@@ -7,7 +7,7 @@ the same, and forbid anything more.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,6 +106,34 @@ class Sent(_Shape):
         default=None, description="The new message, when it was queued."
     )
     queued: bool
+
+
+class EventMetadata(_Shape):
+    """Who caused an event, and why."""
+
+    actor: str | None
+    causation_id: str | None
+    correlation_id: str | None
+
+
+class EventShape(_Shape):
+    """An event as the log has it."""
+
+    category: str
+    stream_id: UUID
+    version: int
+    type: str
+    schema_version: int
+    data: dict[str, Any]
+    metadata: EventMetadata
+    recorded_at: datetime
+
+
+class EventPage(_Shape):
+    """Events in the order of the log; at least `limit` of them while there are."""
+
+    events: list[EventShape]
+    next: str = Field(description="What `after` goes on with, also when none is left.")
 
 
 class Ticket(_Shape):

@@ -14,7 +14,11 @@ from service.subscription.tail import Tail
 class Feeds:
     """Owned by the process; `run` must be running while requests are served."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(
+        self, pool: Pool, *, heartbeat_s: float, send_timeout_s: float
+    ) -> None:
+        self.heartbeat_s = heartbeat_s
+        self.send_timeout_s = send_timeout_s
         self.bells = Bells()
         self.progress = Progress(pool)
 
