@@ -272,6 +272,27 @@ $$;
 
 COMMENT ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) IS 'One link of the chain: sha256(digest before || payload_hash).';
 
+-- Name: chat_diff(uuid, integer, integer); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.chat_diff(chat uuid, v1 integer, v2 integer) RETURNS TABLE(field text, before jsonb, after jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+  RETURN QUERY
+  SELECT a.key, a.value, b.value
+  FROM jsonb_each(es.state_at(chat, v1)) AS a
+  JOIN jsonb_each(es.state_at(chat, v2)) AS b ON b.key = a.key
+  WHERE a.value <> b.value
+  ORDER BY a.key <> 'version', a.key;
+END
+$$;
+
+-- Name: FUNCTION chat_diff(chat uuid, v1 integer, v2 integer); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.chat_diff(chat uuid, v1 integer, v2 integer) IS 'Fields of a chat''s state that differ between two versions; no row: none.';
+
 -- Name: chat_timeline(uuid); Type: FUNCTION; Schema: es
 
 CREATE FUNCTION es.chat_timeline(chat uuid) RETURNS TABLE(version integer, recorded_at timestamp with time zone, later interval, type text, epoch integer, attempt integer, actor text, detail text, border boolean, "position" bigint)
@@ -318,6 +339,70 @@ $_$;
 
 COMMENT ON FUNCTION es.describe_event(data jsonb) IS 'One line for people about what is in an event, with the start of its text.';
 
+-- Name: explain_event(bigint); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.explain_event(at_position bigint) RETURNS TABLE(relation text, "position" bigint, stream_id uuid, version integer, type text, recorded_at timestamp with time zone, actor text, detail text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+  t record;
+BEGIN
+  SELECT e.* INTO t FROM es.events AS e WHERE e.position = at_position;
+  IF NOT FOUND THEN
+    RAISE 'there is no event at position %', at_position
+      USING ERRCODE = 'ES404', HINT = 'see ops.log_overview for the head';
+  END IF;
+  RETURN QUERY
+  WITH RECURSIVE causes AS (
+    SELECT 0 AS steps, t.stream_id AS stream_id, t.version AS version,
+      t.metadata ->> 'causation_id' AS cause
+    UNION ALL
+    SELECT c.steps + 1, e.stream_id, e.version, e.metadata ->> 'causation_id'
+    FROM causes AS c
+    JOIN es.events AS e ON e.stream_id = split_part(c.cause, ':', 1)::uuid
+      AND e.version = split_part(c.cause, ':', 2)::int
+    WHERE c.steps < 20
+      AND c.cause ~ '^[0-9a-f]{8}-[0-9a-f-]{27}:[0-9]{1,9}$'
+  ), related AS (
+    SELECT CASE c.steps WHEN 0 THEN 'this' ELSE 'cause ' || c.steps END
+      AS relation, e.*
+    FROM causes AS c
+    JOIN es.events AS e ON e.stream_id = c.stream_id AND e.version = c.version
+    UNION ALL
+    SELECT CASE
+        WHEN e.append_last = t.append_last THEN 'same append'
+        WHEN e.metadata ->> 'causation_id' LIKE t.stream_id || ':%'
+          AND e.version > t.version THEN 'effect'
+        ELSE 'same request' END, e.*
+    FROM es.events AS e
+    WHERE e.stream_id = t.stream_id AND e.version <> t.version AND (
+      e.append_last = t.append_last
+      -- The answer was to the append: its last event is what a reader had seen.
+      OR e.metadata ->> 'causation_id' = t.stream_id || ':' || t.append_last
+      OR e.metadata ->> 'correlation_id' = t.metadata ->> 'correlation_id')
+    UNION ALL
+    -- Other streams of the same request: a batch has at most 500 events.
+    SELECT 'same request', e.*
+    FROM es.events AS e
+    WHERE e.position BETWEEN at_position - 500 AND at_position + 500
+      AND e.stream_id <> t.stream_id
+      AND e.metadata ->> 'correlation_id' = t.metadata ->> 'correlation_id'
+  )
+  SELECT r.relation, r.position, r.stream_id, r.version, r.type, r.recorded_at,
+    r.metadata ->> 'actor', es.describe_event(r.data)
+  FROM related AS r ORDER BY r.position;
+END
+$_$;
+
+-- Name: FUNCTION explain_event(at_position bigint); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.explain_event(at_position bigint) IS 'An event with its causes, its append, its request and its effects.';
+
 -- Name: find_request(text, uuid, text); Type: FUNCTION; Schema: es
 
 CREATE FUNCTION es.find_request(stream_category text, stream uuid, request_key text) RETURNS TABLE(request_hash bytea, first_version integer, last_version integer)
@@ -354,6 +439,40 @@ $$;
 -- Name: FUNCTION payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb); Type: COMMENT; Schema: es
 
 COMMENT ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) IS 'sha256 of the JSON array of an event; recorded_at counts in microseconds.';
+
+-- Name: position_at(timestamp with time zone); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.position_at(at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+DECLARE
+  v_low bigint := 0;
+  v_high bigint;
+  v_middle bigint;
+BEGIN
+  SELECT e.position INTO v_high FROM es.events AS e
+  ORDER BY e.position DESC LIMIT 1;
+  v_high := coalesce(v_high, 0);
+  WHILE v_low < v_high LOOP
+    v_middle := (v_low + v_high + 1) / 2;
+    IF (SELECT e.recorded_at <= position_at.at FROM es.events AS e
+        WHERE e.position = v_middle) THEN
+      v_low := v_middle;
+    ELSE
+      v_high := v_middle - 1;
+    END IF;
+  END LOOP;
+  RETURN v_low;
+END
+$$;
+
+-- Name: FUNCTION position_at(at timestamp with time zone); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.position_at(at timestamp with time zone) IS 'Last position recorded up to a time: where to begin reading the log.';
 
 -- Name: purge_stream(text, uuid, text, text); Type: FUNCTION; Schema: es
 
@@ -497,8 +616,7 @@ DECLARE
     "archived": false, "client_type": "api", "labels": {}, "epoch": 0,
     "attempt": 0, "episode": null, "holder": null, "term": 0, "turn_id": null,
     "last_error": null, "organization_id": null, "owner_id": null,
-    "parent_chat_id": null, "root_chat_id": null, "created_at": null,
-    "last_message_id": null}';
+    "parent_chat_id": null, "root_chat_id": null, "created_at": null}';
   c_over jsonb := '{"status": "waiting", "turn_id": null, "episode": null}';
   v_border int;
   v_queue int[] := '{}';
@@ -507,8 +625,7 @@ DECLARE
   e record;
 BEGIN
   SELECT b.append_last INTO v_border FROM es.events AS b
-  WHERE b.stream_id = chat AND b.category = 'chat'
-    AND b.version >= least(at_version, 2147483647)
+  WHERE b.stream_id = chat AND b.category = 'chat' AND b.version >= at_version
   ORDER BY b.version LIMIT 1;
   IF at_version <= 0 THEN v_border := 0; END IF;
   FOR e IN SELECT v.version, v.type, v.data AS d FROM es.events AS v
@@ -520,11 +637,11 @@ BEGIN
     s := s || CASE e.type
       WHEN 'chat_created' THEN (e.d - 'at' - 'title_source')
         || jsonb_build_object('exists', true, 'created_at', e.d -> 'at')
-      WHEN 'message_appended' THEN jsonb_build_object('epoch', e.version,
-          'attempt', 0, 'last_message_id', e.version) || CASE
-        WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
-          jsonb_build_object('status', 'running', 'turn_id', e.version)
-        ELSE '{}' END
+      WHEN 'message_appended' THEN
+        jsonb_build_object('epoch', e.version, 'attempt', 0) || CASE
+          WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
+            jsonb_build_object('status', 'running', 'turn_id', e.version)
+          ELSE '{}' END
       WHEN 'message_queued' THEN '{}'
       WHEN 'run_acquired' THEN jsonb_build_object('holder', e.d - 'at',
         'term', greatest((s ->> 'term')::int, (e.d ->> 'term')::int))
@@ -536,22 +653,28 @@ BEGIN
       WHEN 'interrupt_requested' THEN jsonb_build_object('status',
         CASE s ->> 'status' WHEN 'running' THEN 'interrupting'
           WHEN 'requires_action' THEN 'running' ELSE s ->> 'status' END)
-      WHEN 'interruption_finished' THEN c_over
-      WHEN 'turn_finished' THEN c_over
       WHEN 'turn_failed' THEN c_over || jsonb_build_object('status', 'error',
         'last_error', e.d -> 'error')
-      ELSE es.refuse_type(e.type, e.version) END;
+      WHEN 'turn_finished' THEN c_over
+      WHEN 'interruption_finished' THEN c_over END;
+    IF s IS NULL THEN
+      RAISE 'event % has the unknown type %', e.version, e.type
+        USING ERRCODE = 'ES500', HINT = 'a newer release wrote it: migrate';
+    END IF;
     IF e.type = 'message_appended' THEN
       v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
       v_messages := v_messages + 1;
-    ELSIF e.type = 'message_queued' THEN
-      v_queue := v_queue || e.version;
+    ELSIF e.type = 'message_queued' THEN v_queue := v_queue || e.version;
     END IF;
     v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
-    IF s ->> 'status' <> 'error' THEN s := s || '{"last_error": null}'; END IF;
+    CONTINUE WHEN s ->> 'status' = 'error';
+    s := s || '{"last_error": null}';
   END LOOP;
-  RETURN s || jsonb_build_object('queue', v_queue, 'messages', v_messages,
-    'updated_at', v_updated);
+  IF NOT FOUND AND v_border IS DISTINCT FROM 0 THEN
+    RAISE 'there is no chat %', chat USING ERRCODE = 'ES404';
+  END IF;
+  RETURN s || jsonb_build_object(
+    'queue', v_queue, 'messages', v_messages, 'updated_at', v_updated);
 END
 $$;
 
@@ -652,6 +775,8 @@ CREATE FUNCTION es.verify(stream_category text, stream uuid) RETURNS TABLE("posi
     SET enable_bitmapscan TO 'off'
     AS $$
 #variable_conflict use_column
+DECLARE
+  v_erased bigint;
 BEGIN
   RETURN QUERY
   WITH events AS (
@@ -662,7 +787,9 @@ BEGIN
       lag(e.position) OVER in_order AS position_before,
       lag(e.recorded_at) OVER in_order AS recorded_before,
       lag(e.append_last) OVER in_order AS last_before,
-      lead(e.version) OVER in_order AS version_after
+      lead(e.version) OVER in_order AS version_after,
+      last_value(e.type) OVER (ORDER BY e.version
+        ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS last_type
     FROM es.events AS e
     WHERE e.stream_id = stream
     WINDOW in_order AS (ORDER BY e.version)
@@ -678,6 +805,8 @@ BEGIN
       v.schema_version, (extract(epoch FROM v.recorded_at) * 1000000)::bigint,
       v.data, v.metadata),
       'the event differs from its payload hash'),
+    (v.type = 'erased' AND v.last_type <> 'stream_purged',
+      'erased, but the stream was not purged'),
     (v.position <= v.position_before, 'the position goes back'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.last_before >= v.version AND v.append_last <> v.last_before,
@@ -689,6 +818,11 @@ BEGIN
   ) AS p (wrong, problem)
   WHERE p.wrong
   ORDER BY v.version;
+  SELECT count(*) INTO v_erased FROM es.events AS e
+  WHERE e.stream_id = stream AND e.type = 'erased';
+  IF v_erased > 0 THEN
+    RAISE NOTICE '% erased events: only place and chain were checked', v_erased;
+  END IF;
 END
 $$;
 
@@ -706,6 +840,8 @@ CREATE FUNCTION es.verify_positions(first_position bigint, last_position bigint)
     SET enable_bitmapscan TO 'off'
     AS $$
 #variable_conflict use_column
+DECLARE
+  v_erased bigint;
 BEGIN
   RETURN QUERY
   WITH events AS (
@@ -737,6 +873,10 @@ BEGIN
       v.schema_version, (extract(epoch FROM v.recorded_at) * 1000000)::bigint,
       v.data, v.metadata),
       'the event differs from its payload hash'),
+    (v.type = 'erased' AND 'stream_purged' <> (
+      SELECT b.type FROM es.events AS b WHERE b.stream_id = v.stream_id
+      ORDER BY b.version DESC LIMIT 1
+    ), 'erased, but the stream was not purged'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.version < v.append_last AND v.position_after IS NOT NULL
       AND (v.stream_after, v.last_after) IS DISTINCT FROM
@@ -746,12 +886,135 @@ BEGIN
   ) AS p (wrong, problem)
   WHERE p.wrong
   ORDER BY v.position;
+  SELECT count(*) INTO v_erased FROM es.events AS e
+  WHERE e.position BETWEEN first_position AND last_position AND e.type = 'erased';
+  IF v_erased > 0 THEN
+    RAISE NOTICE '% erased events: only place and chain were checked', v_erased;
+  END IF;
 END
 $$;
 
 -- Name: FUNCTION verify_positions(first_position bigint, last_position bigint); Type: COMMENT; Schema: es
 
 COMMENT ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) IS 'Problems in a range of positions: holes, digests, order, borders; no row: intact.';
+
+-- Name: who_is_behind(); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.who_is_behind() RETURNS TABLE(who text, name text, behind_events bigint, behind_for interval, state text, advice text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT 'projection', l.projection || '__v' || l.version, l.lag_events,
+    l.lag_age, concat_ws(': ', l.state, l.error),
+    CASE l.state WHEN 'stopped' THEN 'read its error; parley projections'
+      ELSE 'wait; does a process with the role projector run?' END
+  FROM ops.projection_lag AS l
+  WHERE l.lag_events <> 0 OR l.state = 'stopped'
+  UNION ALL
+  SELECT 'parked stream', p.projection || '__v' || p.version || ' '
+      || p.stream_id, h.position - p.position, clock_timestamp() - p.parked_at,
+    p.event_type || ' at version ' || p.event_version || ': ' || p.error,
+    'fix the projection, then parley projections retry'
+  FROM ops.parked_streams AS p
+  CROSS JOIN (SELECT max(e.position) AS position FROM es.events AS e) AS h
+  WHERE p.skipped IS NULL
+  UNION ALL
+  SELECT 'worker', l.worker || ' ' || l.chat_id, NULL,
+    clock_timestamp() - l.heartbeat_at, 'silent', 'its chats are free for others'
+  FROM ops.leases AS l
+  WHERE l.heartbeat_at < clock_timestamp() - interval '30 s'
+  UNION ALL
+  SELECT 'session', a.application_name || ' ' || a.pid, NULL,
+    clock_timestamp() - a.xact_start, a.state,
+    'its snapshot stops vacuum: end the transaction'
+  FROM pg_stat_activity AS a
+  WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+    AND a.xact_start < clock_timestamp() - interval '1 min'
+  UNION ALL
+  SELECT 'replica', r.application_name, NULL, r.replay_lag, r.state,
+    'see pg_stat_replication'
+  FROM pg_stat_replication AS r WHERE r.replay_lag > interval '1 s'
+  UNION ALL
+  SELECT 'notifications', 'queue', NULL, NULL,
+    round(100 * pg_notification_queue_usage()::numeric, 1) || ' % full',
+    'a session listens inside an open transaction'
+  WHERE pg_notification_queue_usage() > 0.01
+  ORDER BY 4 DESC NULLS LAST;
+END
+$$;
+
+-- Name: FUNCTION who_is_behind(); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.who_is_behind() IS 'Projections, parked streams, silent workers, old transactions, replicas: who is behind, worst first.';
+
+-- Name: find_stuck_chats(); Type: FUNCTION; Schema: ops
+
+CREATE FUNCTION ops.find_stuck_chats() RETURNS TABLE(chat_id uuid, problem text, since timestamp with time zone, detail text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT p.stream_id, 'parked', p.parked_at,
+    p.projection || ' at version ' || p.event_version || ': ' || p.error
+  FROM ops.parked_streams AS p
+  WHERE p.category = 'chat' AND p.skipped IS NULL;
+  IF to_regclass('read.runnable') IS NULL THEN
+    RETURN;
+  END IF;
+  RETURN QUERY
+  SELECT r.chat_id, 'no worker', greatest(r.since, l.heartbeat_at),
+    r.status || CASE WHEN l.worker IS NULL THEN ', without lease'
+      ELSE ', lease of ' || l.worker || ' expired' END
+  FROM read.runnable AS r
+  LEFT JOIN ops.leases AS l ON l.chat_id = r.chat_id
+  WHERE r.since < clock_timestamp() - interval '30 s'
+    AND coalesce(l.heartbeat_at, '-infinity')
+      < clock_timestamp() - interval '30 s'
+  UNION ALL
+  SELECT r.chat_id, 'no progress', m.moved_at,
+    r.status || ', nothing new from ' || l.worker
+  FROM read.runnable AS r
+  JOIN ops.leases AS l ON l.chat_id = r.chat_id
+    AND l.heartbeat_at >= clock_timestamp() - interval '30 s'
+  CROSS JOIN LATERAL (
+    SELECT greatest((
+      SELECT e.recorded_at FROM es.events AS e WHERE e.stream_id = r.chat_id
+      ORDER BY e.version DESC LIMIT 1
+    ), (SELECT max(p.at) FROM es.live_parts AS p WHERE p.chat_id = r.chat_id))
+      AS moved_at
+  ) AS m
+  WHERE r.status <> 'requires_action'
+    AND m.moved_at < clock_timestamp() - interval '5 min'
+  UNION ALL
+  -- Attempts count from 1 in each epoch: whatever is kept begins another one.
+  SELECT r.chat_id, 'attempts fail', a.recorded_at,
+    'attempt ' || (a.data ->> 'attempt') || ' of epoch ' || (a.data ->> 'epoch')
+  FROM read.runnable AS r
+  CROSS JOIN LATERAL (
+    SELECT e.recorded_at, e.type, e.data FROM es.events AS e
+    WHERE e.stream_id = r.chat_id AND e.version >= r.version
+      AND e.type IN ('generation_attempt_started', 'step_committed')
+    ORDER BY e.version DESC LIMIT 1
+  ) AS a
+  WHERE a.type = 'generation_attempt_started'
+    AND (a.data ->> 'attempt')::int >= 3;
+END
+$$;
+
+-- Name: FUNCTION find_stuck_chats(); Type: COMMENT; Schema: ops
+
+COMMENT ON FUNCTION ops.find_stuck_chats() IS 'Runnable chats without worker, progress or success, and parked ones, with a reason.';
 
 -- Name: tg_checkpoints__ring(); Type: FUNCTION; Schema: ops
 
@@ -1001,6 +1264,23 @@ COMMENT ON COLUMN ops.checkpoints.checksum IS 'sha256 of the SQL that made its t
 
 COMMENT ON COLUMN ops.checkpoints.release IS 'Release that applied that SQL; an older one leaves it alone.';
 
+-- Name: event_rates; Type: VIEW; Schema: ops
+
+CREATE VIEW ops.event_rates AS
+ SELECT s.span,
+    (h."position" - s.since) AS events,
+    round((((h."position" - s.since))::numeric / EXTRACT(epoch FROM s.span)), 3) AS events_per_s,
+    (s.since + 1) AS first_position
+   FROM (( SELECT w.span,
+            es.position_at((clock_timestamp() - w.span)) AS since
+           FROM unnest('{00:01:00,00:10:00,01:00:00,"1 day","7 days"}'::interval[]) w(span)) s
+     CROSS JOIN ( SELECT COALESCE(max(e."position"), (0)::bigint) AS "position"
+           FROM es.events e) h);
+
+-- Name: VIEW event_rates; Type: COMMENT; Schema: ops
+
+COMMENT ON VIEW ops.event_rates IS 'Events of the last minute, hour, day: how many, how many a second, from where on.';
+
 -- Name: leases; Type: TABLE; Schema: ops
 
 CREATE UNLOGGED TABLE ops.leases (
@@ -1237,6 +1517,20 @@ COMMENT ON COLUMN ops.stream_tickets.chat_id IS 'The chat that it opens; null: t
 -- Name: COLUMN stream_tickets.expires_at; Type: COMMENT; Schema: ops
 
 COMMENT ON COLUMN ops.stream_tickets.expires_at IS 'From then on refused.';
+
+-- Name: stuck_chats; Type: VIEW; Schema: ops
+
+CREATE VIEW ops.stuck_chats AS
+ SELECT chat_id,
+    problem,
+    since,
+    (clock_timestamp() - since) AS stuck_for,
+    detail
+   FROM ops.find_stuck_chats() s(chat_id, problem, since, detail);
+
+-- Name: VIEW stuck_chats; Type: COMMENT; Schema: ops
+
+COMMENT ON VIEW ops.stuck_chats IS 'Chats without worker, without progress, with failing attempts, or parked.';
 
 -- Name: memberships; Type: TABLE; Schema: platform
 
@@ -1919,6 +2213,7 @@ GRANT USAGE ON SCHEMA read TO parley_service;
 
 REVOKE ALL ON FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) TO parley_service;
+GRANT ALL ON FUNCTION es.append(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]) TO parley_eraser;
 
 -- Name: FUNCTION append_problem(requests integer[], categories text[], stream_ids uuid[], expected integer[], expected_digests bytea[], keys text[], request_hashes bytea[], event_streams integer[], types text[], schema_versions smallint[], datas jsonb[], metadatas jsonb[]); Type: ACL; Schema: es
 
@@ -1929,6 +2224,12 @@ REVOKE ALL ON FUNCTION es.append_problem(requests integer[], categories text[], 
 REVOKE ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_service;
 GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_dba;
+
+-- Name: FUNCTION chat_diff(chat uuid, v1 integer, v2 integer); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.chat_diff(chat uuid, v1 integer, v2 integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.chat_diff(chat uuid, v1 integer, v2 integer) TO parley_service;
+GRANT ALL ON FUNCTION es.chat_diff(chat uuid, v1 integer, v2 integer) TO parley_dba;
 
 -- Name: FUNCTION chat_timeline(chat uuid); Type: ACL; Schema: es
 
@@ -1942,6 +2243,12 @@ REVOKE ALL ON FUNCTION es.describe_event(data jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.describe_event(data jsonb) TO parley_service;
 GRANT ALL ON FUNCTION es.describe_event(data jsonb) TO parley_dba;
 
+-- Name: FUNCTION explain_event(at_position bigint); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.explain_event(at_position bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.explain_event(at_position bigint) TO parley_service;
+GRANT ALL ON FUNCTION es.explain_event(at_position bigint) TO parley_dba;
+
 -- Name: FUNCTION find_request(stream_category text, stream uuid, request_key text); Type: ACL; Schema: es
 
 REVOKE ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request_key text) FROM PUBLIC;
@@ -1953,6 +2260,12 @@ GRANT ALL ON FUNCTION es.find_request(stream_category text, stream uuid, request
 REVOKE ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) TO parley_service;
 GRANT ALL ON FUNCTION es.payload_hash(category text, stream_id uuid, version integer, append_last integer, type text, schema_version smallint, recorded_at_us bigint, data jsonb, metadata jsonb) TO parley_dba;
+
+-- Name: FUNCTION position_at(at timestamp with time zone); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.position_at(at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.position_at(at timestamp with time zone) TO parley_service;
+GRANT ALL ON FUNCTION es.position_at(at timestamp with time zone) TO parley_dba;
 
 -- Name: FUNCTION purge_stream(stream_category text, stream uuid, actor text, reason text); Type: ACL; Schema: es
 
@@ -2004,6 +2317,18 @@ REVOKE ALL ON FUNCTION es.verify_positions(first_position bigint, last_position 
 GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_service;
 GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_dba;
 
+-- Name: FUNCTION who_is_behind(); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.who_is_behind() FROM PUBLIC;
+GRANT ALL ON FUNCTION es.who_is_behind() TO parley_service;
+GRANT ALL ON FUNCTION es.who_is_behind() TO parley_dba;
+
+-- Name: FUNCTION find_stuck_chats(); Type: ACL; Schema: ops
+
+REVOKE ALL ON FUNCTION ops.find_stuck_chats() FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.find_stuck_chats() TO parley_service;
+GRANT ALL ON FUNCTION ops.find_stuck_chats() TO parley_dba;
+
 -- Name: FUNCTION tg_checkpoints__ring(); Type: ACL; Schema: ops
 
 REVOKE ALL ON FUNCTION ops.tg_checkpoints__ring() FROM PUBLIC;
@@ -2043,6 +2368,11 @@ GRANT SELECT ON TABLE ops.applied_migrations TO parley_dba;
 GRANT SELECT ON TABLE ops.checkpoints TO parley_dba;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.checkpoints TO parley_projector;
 GRANT SELECT ON TABLE ops.checkpoints TO parley_service;
+
+-- Name: TABLE event_rates; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.event_rates TO parley_service;
+GRANT SELECT ON TABLE ops.event_rates TO parley_dba;
 
 -- Name: TABLE leases; Type: ACL; Schema: ops
 
@@ -2088,6 +2418,11 @@ GRANT SELECT ON TABLE ops.repeatables TO parley_service;
 GRANT SELECT ON TABLE ops.stream_tickets TO parley_dba;
 GRANT SELECT,INSERT,DELETE ON TABLE ops.stream_tickets TO parley_service;
 
+-- Name: TABLE stuck_chats; Type: ACL; Schema: ops
+
+GRANT SELECT ON TABLE ops.stuck_chats TO parley_service;
+GRANT SELECT ON TABLE ops.stuck_chats TO parley_dba;
+
 -- Name: TABLE memberships; Type: ACL; Schema: platform
 
 GRANT SELECT ON TABLE platform.memberships TO parley_dba;
@@ -2100,8 +2435,35 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.organizations TO parley_serv
 
 -- Name: TABLE tokens; Type: ACL; Schema: platform
 
-GRANT SELECT ON TABLE platform.tokens TO parley_dba;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.tokens TO parley_service;
+
+-- Name: COLUMN tokens.id; Type: ACL; Schema: platform
+
+GRANT SELECT(id) ON TABLE platform.tokens TO parley_dba;
+
+-- Name: COLUMN tokens.user_id; Type: ACL; Schema: platform
+
+GRANT SELECT(user_id) ON TABLE platform.tokens TO parley_dba;
+
+-- Name: COLUMN tokens.name; Type: ACL; Schema: platform
+
+GRANT SELECT(name) ON TABLE platform.tokens TO parley_dba;
+
+-- Name: COLUMN tokens.scopes; Type: ACL; Schema: platform
+
+GRANT SELECT(scopes) ON TABLE platform.tokens TO parley_dba;
+
+-- Name: COLUMN tokens.created_at; Type: ACL; Schema: platform
+
+GRANT SELECT(created_at) ON TABLE platform.tokens TO parley_dba;
+
+-- Name: COLUMN tokens.expires_at; Type: ACL; Schema: platform
+
+GRANT SELECT(expires_at) ON TABLE platform.tokens TO parley_dba;
+
+-- Name: COLUMN tokens.revoked_at; Type: ACL; Schema: platform
+
+GRANT SELECT(revoked_at) ON TABLE platform.tokens TO parley_dba;
 
 -- Name: TABLE users; Type: ACL; Schema: platform
 

@@ -180,4 +180,4 @@ COMMENT ON FUNCTION es.append(
 GRANT EXECUTE ON FUNCTION es.append(
   int[], text[], uuid[], int[], bytea[], text[], bytea[],
   int[], text[], smallint[], jsonb[], jsonb[]
-) TO parley_service;
+) TO parley_service, parley_eraser;

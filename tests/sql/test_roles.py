@@ -39,12 +39,23 @@ ORDER BY 1
 READS = ["find_request", "read_log", "read_stream"]
 CHECKS = ["chain", "chain_next", "payload_hash", "verify", "verify_positions"]
 
+INSPECTS = [
+    "chat_diff",
+    "chat_timeline",
+    "describe_event",
+    "explain_event",
+    "find_stuck_chats",
+    "position_at",
+    "state_at",
+    "who_is_behind",
+]
+
 MAY_EXECUTE = {
-    "service": sorted(["append", *READS, *CHECKS]),
+    "service": sorted(["append", *READS, *CHECKS, *INSPECTS]),
     "projector": ["read_log", "read_stream"],
-    "eraser": [],
-    "retention": [],
-    "dba": sorted([*READS, *CHECKS]),
+    "eraser": ["append", "purge_stream"],
+    "retention": ["purge_stream"],
+    "dba": sorted(["purge_stream", *READS, *CHECKS, *INSPECTS]),
 }
 
 ALLOWED = {
@@ -73,6 +84,10 @@ ALLOWED = {
         "SELECT * FROM ops.projection_lag",
         "SELECT * FROM ops.applied_migrations",
         "SELECT * FROM platform.users",
+        "SELECT id, user_id, name, scopes, expires_at, revoked_at FROM platform.tokens",
+        "SELECT * FROM ops.event_rates",
+        "SELECT * FROM ops.stuck_chats",
+        "SELECT * FROM es.who_is_behind()",
         "SELECT * FROM es.verify_positions(1, 10)",
         "SELECT * FROM es.verify('chat', gen_random_uuid())",
     ],
@@ -95,25 +110,41 @@ LOG_CHANGES = [
     "CREATE TABLE es.mine (n int)",
 ]
 
+APPEND = (
+    "SELECT * FROM es.append('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}',"
+    "'{}','{}')"
+)
+
+PURGE = "SELECT * FROM es.purge_stream('chat', gen_random_uuid(), 'a', 'r')"
+
 FORBIDDEN = {
     "service": [
         *LOG_CHANGES,
+        PURGE,
         "CREATE TABLE read.things (n int)",
         "UPDATE ops.checkpoints SET position = 1",
         "UPDATE ops.repeatables SET checksum = ''",
     ],
     "projector": [
         *LOG_CHANGES,
+        PURGE,
         "SELECT * FROM platform.tokens",
         "DELETE FROM ops.leases",
         "SELECT * FROM es.live_parts",
     ],
-    "retention": [*LOG_CHANGES, "SELECT * FROM platform.tokens"],
+    "retention": [*LOG_CHANGES, APPEND, "SELECT * FROM platform.tokens"],
     "dba": [
         *LOG_CHANGES,
         "DELETE FROM es.live_parts",
         "DELETE FROM ops.leases",
         "INSERT INTO platform.users VALUES (gen_random_uuid(), 'u')",
+        APPEND,
+        "SELECT token_hash FROM platform.tokens",
+        "SELECT * FROM platform.tokens",
+        "UPDATE ops.checkpoints SET position = 1",
+        "DELETE FROM ops.parked_streams",
+        "CREATE TABLE ops.mine (n int)",
+        "CREATE TABLE read.mine (n int)",
     ],
     "eraser": [
         "INSERT INTO es.events SELECT * FROM es.events",
@@ -125,8 +156,20 @@ FORBIDDEN = {
 }
 
 
-async def test_owner_owns_everything(admin: Connection, database: Database) -> None:
-    assert await rows(admin, OWNERS, {"in": SCHEMAS}) == [(database.role("owner"),)]
+async def test_owner_owns_everything_but_what_erases(
+    admin: Connection, database: Database
+) -> None:
+    found = await rows(admin, OWNERS, {"in": SCHEMAS})
+    eraser = database.role("eraser")
+    assert set(found) == {(database.role("owner"),), (eraser,)}
+    query = (
+        "SELECT proname FROM pg_proc WHERE pg_get_userbyid(proowner) = %s"
+        " UNION ALL SELECT relname FROM pg_class WHERE pg_get_userbyid(relowner) = %s"
+    )
+    assert await rows(admin, query, [eraser, eraser]) == [("purge_stream",)]
+    assert not await value(
+        admin, "SELECT has_schema_privilege(%s, 'es', 'CREATE')", [eraser]
+    )
 
 
 async def test_public_may_execute_nothing(admin: Connection) -> None:
@@ -141,10 +184,9 @@ async def test_role_executes_functions_by_name(
     assert [name for (name,) in found] == MAY_EXECUTE[role]
 
 
-async def test_append_runs_as_the_owner(admin: Connection) -> None:
-    assert await rows(
-        admin, "SELECT DISTINCT proname FROM pg_proc WHERE prosecdef"
-    ) == [("append",)]
+async def test_only_append_and_purge_run_as_their_owners(admin: Connection) -> None:
+    found = await rows(admin, "SELECT DISTINCT proname FROM pg_proc WHERE prosecdef")
+    assert set(found) == {("append",), ("purge_stream",)}
 
 
 @pytest.mark.parametrize("role", ALLOWED)
@@ -163,3 +205,16 @@ async def test_role_may_not(service: Connection, open_as: Open, role: str) -> No
         with pytest.raises(InsufficientPrivilege):
             await connection.execute(statement.encode())
     assert await value(service, "SELECT count(*) FROM es.events") == 1
+
+
+@pytest.mark.parametrize("role", ["service", "projector", "retention", "dba"])
+async def test_role_may_not_become_another(
+    admin: Connection, database: Database, role: str
+) -> None:
+    query = """
+    SELECT rolname FROM pg_roles
+    WHERE starts_with(rolname, %s) AND pg_has_role(%s, oid, 'MEMBER')
+    """
+    name = database.role(role)
+    found = await rows(admin, query, [f"{database.role_prefix}_", name])
+    assert found == [(name,)]

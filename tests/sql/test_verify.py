@@ -122,15 +122,33 @@ async def test_stream_of_another_category_is_a_problem(service: Connection) -> N
     assert set(found) == {("the stream has another category",)}
 
 
-async def test_erased_event_keeps_the_chain_whole(
+async def test_purged_stream_keeps_the_chain_whole(
     service: Connection, open_as: Open
 ) -> None:
-    """Its hashes stay: text gone, history intact."""
+    """Its hashes stay: text gone, history intact; verify says what it cannot see."""
+    stream = await written(service)
+    await append(service, uuid4(), "e")
+    told: list[str] = []
+    service.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    assert await rows(service, STREAM, [stream]) == []
+    assert told == []
+    dba = await open_as("dba")
+    await dba.execute("SELECT es.purge_stream('chat', %s, 'a', 'r')", [stream])
+    assert await rows(service, STREAM, [stream]) == []
+    assert await rows(service, RANGE, [1, 100]) == []
+    assert told == ["4 erased events: only place and chain were checked"] * 2
+
+
+async def test_erased_without_a_purge_is_a_problem(
+    service: Connection, open_as: Open
+) -> None:
+    """Else who changes an event would only have to call it erased."""
     stream = await written(service)
     eraser = await open_as("eraser")
     await eraser.execute(
         "UPDATE es.events SET type = 'erased', data = '{\"was\": \"b\"}',"
         " metadata = '{}' WHERE version = 2"
     )
-    assert await rows(service, STREAM, [stream]) == []
-    assert await rows(service, RANGE, [1, 100]) == []
+    problem = [(2, "erased, but the stream was not purged")]
+    assert await rows(service, STREAM, [stream]) == problem
+    assert await rows(service, RANGE, [1, 100]) == problem
