@@ -9,7 +9,7 @@ from service.cli.main import app
 from tests.fixtures.golden import Golden
 
 COMMANDS = (
-    (), ("serve",), ("migrate",), ("follow",), ("chat",),
+    (), ("serve",), ("migrate",), ("follow",), ("chat",), ("doctor",),
     ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
     ("events",), ("events", "tail"), ("events", "show"), ("events", "diff"),
     ("events", "verify"), ("events", "digest"), ("events", "export"),
