@@ -40,11 +40,12 @@ SELECT count(*) FILTER (WHERE d.new IS NULL), count(*) FILTER (WHERE d.old IS NU
   (array_agg(jsonb_build_object('old', d.old, 'new', d.new))
     FILTER (WHERE d.old IS NOT NULL AND d.new IS NOT NULL))[:{samples}]
 FROM (
-  SELECT to_jsonb(o) AS old, to_jsonb(n) AS new
-  FROM (SELECT {columns} FROM read.{old}) AS o
-  FULL JOIN (SELECT {columns} FROM read.{new}) AS n USING ({keys})
-  WHERE to_jsonb(o) IS DISTINCT FROM to_jsonb(n)) AS d
+  SELECT to_jsonb("?old") AS old, to_jsonb("?new") AS new
+  FROM (SELECT {columns} FROM read.{old}) AS "?old"
+  FULL JOIN (SELECT {columns} FROM read.{new}) AS "?new" USING ({keys})
+  WHERE to_jsonb("?old") IS DISTINCT FROM to_jsonb("?new")) AS d
 """)
+"""Aliases that no column has: where one has, its name would mean the column."""
 
 COUNT = sql.SQL("SELECT count(*) FROM read.{}")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from projections.registry import PROJECTIONS
+from projections.registry import installed
 from projections.runner import ProjectionRunner
 from projections.tables import make_read_models
 from service.agent.act import Means
@@ -146,7 +146,7 @@ async def run_service(
         databases = await stack.enter_async_context(open_database(settings, data_dir))
         if migrate_first:
             await migrate(databases.direct, say=say)
-            await make_read_models(databases.main, PROJECTIONS)
+            await make_read_models(databases.main, installed())
         await _check_schema(databases.main)
         tasks = Tasks(stop)
         parts = await stack.enter_async_context(
@@ -221,6 +221,7 @@ async def _run(
     parts.metrics.gauges("tail", tail, {"position": "Position read to in the log"})
     parts.listener.subscribe(LOG_CHANNEL, tail.ring_log)
     tail.on_reset(parts.chats.forget_all)
+    tail.subscribe(parts.chats.on_events)
     async with AsyncExitStack() as working:
         worker = _worker(parts, settings, tail) if "worker" in roles else None
         api = _api(parts, settings, tail) if listening is not None else None
@@ -260,7 +261,7 @@ def _api(parts: Parts, settings: Settings, tail: Tail) -> ApiHost:
 def _start_projector(parts: Parts, settings: Settings) -> None:
     runner = ProjectionRunner(
         parts.databases.main,
-        PROJECTIONS,
+        installed(),
         parts.listener.wakeup(LOG_CHANNEL),
         poll_interval_s=settings.poll_interval_s,
     )

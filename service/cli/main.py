@@ -9,7 +9,7 @@ from typing import NoReturn
 import psycopg
 import typer
 
-from service.cli import chat, doctor, events, follow, migrate, serve, token
+from service.cli import chat, doctor, events, follow, migrate, projections, serve, token
 from service.errors import ParleyError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("serve")(serve.serve)
 app.command("migrate")(migrate.migrate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(token.app, name="token")
+app.add_typer(projections.app, name="projections")
 app.add_typer(events.app, name="events")
 app.command("follow")(follow.follow)
 app.command("chat")(chat.chat)

@@ -42,3 +42,33 @@ async def projection_lag(connection: Connection) -> Sequence[ProjectionLag]:
     """The lag of every read model in use, by name."""
     found = await connection.execute(LAG)
     return [ProjectionLag(*row) for row in await found.fetchall()]
+
+
+VERSIONS = """
+SELECT projection, version, coalesce(active, false), state, error, position, lag_events,
+  extract(epoch FROM lag_age)::float8, parked_streams
+FROM ops.projection_lag ORDER BY projection, version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionLag:
+    """One version of a read model, in use or not, and how far it is behind."""
+
+    projection: str
+    version: int
+    active: bool
+    """Readers see this one."""
+    state: str
+    """`building`, `running`, or `stopped` until a person acts."""
+    error: str | None
+    position: int
+    events_behind: int
+    seconds_behind: float
+    parked_streams: int
+
+
+async def all_versions(connection: Connection) -> Sequence[VersionLag]:
+    """The lag of every version that there is, also of those beside the live ones."""
+    found = await connection.execute(VERSIONS)
+    return [VersionLag(*row) for row in await found.fetchall()]

@@ -40,7 +40,7 @@ TURN = [
     [b.turn_failed(9)],
 ]
 SHOWN = """
-SELECT pg_get_viewdef('read.messages') LIKE '%%messages__v' || p.active_version || ' %%',
+SELECT pg_get_viewdef('read.messages') ~ ('messages__v' || p.active_version || ' '),
   p.active_version
 FROM ops.projections AS p WHERE p.name = 'messages'
 """
