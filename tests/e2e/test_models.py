@@ -10,6 +10,7 @@ import pytest
 from service.client.client import Frame
 from service.providers.choose import KEYS, Vendor
 from tests.e2e.conftest import PARLEY, Serve
+from tests.fixtures import model_servers as moves
 from tests.fixtures.anthropic_server import AnthropicServer
 from tests.fixtures.model_servers import ModelServer
 from tests.fixtures.openai_server import OpenAIServer
@@ -47,12 +48,23 @@ async def test_a_turn_with_a_vendors_model(
             "model_base_url": server.url,
             "log_level": "debug",
         }
+        # held in the middle, so that no preview is overtaken by its message
+        shown = moves.Wait()
+        server.answer(
+            moves.Say(("Let me look ",)),
+            shown,
+            moves.Say(("at the clock.",)),
+            moves.Call("call_7", "clock", ('{"timezone": ', '"UTC"}')),
+            moves.Finish("tool_calls"),
+        )
         frames: list[Frame] = []
         async with serve(**settings) as served:
             async with asyncio.timeout(TURN_S), served.client() as client:
                 chat = await client.create(QUESTION)
                 async for frame in client.follow(chat["id"], after="0"):
                     frames.append(frame)
+                    if frame.name == "message_part":
+                        shown.until.set()
                     if frame.name == "turn_finished":
                         break
             assert await served.stop() == 0
@@ -61,8 +73,8 @@ async def test_a_turn_with_a_vendors_model(
         assert len(server.requests) == 2
     first, last = committed(frames)
     assert first == "Let me look at the clock."
+    assert shown.until.is_set(), "followers saw it before it was whole"
     assert last.startswith("It is {")
-    assert any(frame.name == "message_part" for frame in frames)
     assert server.key not in log
     assert QUESTION not in log
 
