@@ -635,8 +635,10 @@ BEGIN
     s := jsonb_set(s, '{version}', to_jsonb(e.version));
     CONTINUE WHEN e.type IN ('erased', 'stream_purged');
     s := s || CASE e.type
-      WHEN 'chat_created' THEN (e.d - 'at' - 'title_source')
-        || jsonb_build_object('exists', true, 'created_at', e.d -> 'at')
+      WHEN 'chat_created' THEN
+        '{"parent_chat_id": null, "root_chat_id": null, "exists": true}'
+        || (e.d - '{at,title_source}'::text[])
+        || jsonb_build_object('created_at', e.d -> 'at')
       WHEN 'message_appended' THEN
         jsonb_build_object('epoch', e.version, 'attempt', 0) || CASE
           WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
@@ -667,14 +669,13 @@ BEGIN
     ELSIF e.type = 'message_queued' THEN v_queue := v_queue || e.version;
     END IF;
     v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
-    CONTINUE WHEN s ->> 'status' = 'error';
-    s := s || '{"last_error": null}';
   END LOOP;
   IF NOT FOUND AND v_border IS DISTINCT FROM 0 THEN
     RAISE 'there is no chat %', chat USING ERRCODE = 'ES404';
   END IF;
-  RETURN s || jsonb_build_object(
-    'queue', v_queue, 'messages', v_messages, 'updated_at', v_updated);
+  RETURN s || jsonb_build_object('queue', v_queue, 'messages', v_messages,
+    'updated_at', v_updated,
+    'last_error', CASE s ->> 'status' WHEN 'error' THEN s -> 'last_error' END);
 END
 $$;
 
@@ -1967,6 +1968,216 @@ CREATE VIEW read.runnable WITH (security_invoker='true') AS
 
 COMMENT ON VIEW read.runnable IS 'Runnable chats: the version of the read model that is in use.';
 
+-- Name: watch_chats__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.watch_chats__v1 (
+    chat_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    title text NOT NULL,
+    client_type text NOT NULL,
+    labels jsonb NOT NULL,
+    parent_chat_id uuid,
+    root_chat_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    last_error jsonb,
+    shown text,
+    "position" bigint NOT NULL
+)
+WITH (fillfactor='80');
+
+-- Name: TABLE watch_chats__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.watch_chats__v1 IS 'Chats as the watch feed needs them: whose they are, and what was told last.';
+
+-- Name: COLUMN watch_chats__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN watch_chats__v1.owner_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.owner_id IS 'Whose it is.';
+
+-- Name: COLUMN watch_chats__v1.organization_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.organization_id IS 'The organization that it belongs to.';
+
+-- Name: COLUMN watch_chats__v1.title; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.title IS 'Its title.';
+
+-- Name: COLUMN watch_chats__v1.client_type; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.client_type IS 'ui or api: what created it.';
+
+-- Name: COLUMN watch_chats__v1.labels; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.labels IS 'Names and values that its owner gave it.';
+
+-- Name: COLUMN watch_chats__v1.parent_chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.parent_chat_id IS 'The chat that spawned it, if any.';
+
+-- Name: COLUMN watch_chats__v1.root_chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.root_chat_id IS 'The first chat of its family, if it was spawned.';
+
+-- Name: COLUMN watch_chats__v1.created_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.created_at IS 'When it was created.';
+
+-- Name: COLUMN watch_chats__v1.status; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.status IS 'Its status after the newest event taken.';
+
+-- Name: COLUMN watch_chats__v1.last_error; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.last_error IS 'Why its last turn failed, while status is error.';
+
+-- Name: COLUMN watch_chats__v1.shown; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.shown IS 'The status that was told last; null before it was told of.';
+
+-- Name: COLUMN watch_chats__v1."position"; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1."position" IS 'Position of the newest event that changed this row.';
+
+-- Name: watch_feed__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.watch_feed__v1 (
+    owner_id uuid NOT NULL,
+    number bigint NOT NULL,
+    kind text NOT NULL,
+    chat_id uuid NOT NULL,
+    version integer NOT NULL,
+    status text NOT NULL,
+    last_error jsonb,
+    updated_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    digest text NOT NULL
+);
+
+-- Name: TABLE watch_feed__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.watch_feed__v1 IS 'What happened to chats, as their owners hear it; goes after seven days.';
+
+-- Name: COLUMN watch_feed__v1.owner_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.owner_id IS 'Who hears it.';
+
+-- Name: COLUMN watch_feed__v1.number; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.number IS '1, 2, ... without holes for each owner, in the order of the log.';
+
+-- Name: COLUMN watch_feed__v1.kind; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.kind IS 'created, status_change or deleted.';
+
+-- Name: COLUMN watch_feed__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.chat_id IS 'The chat that it is about.';
+
+-- Name: COLUMN watch_feed__v1.version; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.version IS 'Version of the chat after the append that did it.';
+
+-- Name: COLUMN watch_feed__v1.status; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.status IS 'Status of the chat then.';
+
+-- Name: COLUMN watch_feed__v1.last_error; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.last_error IS 'Why its last turn failed, when status is error.';
+
+-- Name: COLUMN watch_feed__v1.updated_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.updated_at IS 'Clock reading of the event that did it.';
+
+-- Name: COLUMN watch_feed__v1.recorded_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.recorded_at IS 'When that event was recorded; rows go by it.';
+
+-- Name: COLUMN watch_feed__v1.digest; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.digest IS 'First 8 hex digits of that event''s digest: ids of watchers carry them.';
+
+-- Name: watch_feed; Type: VIEW; Schema: read
+
+CREATE VIEW read.watch_feed WITH (security_invoker='true') AS
+ SELECT f.owner_id,
+    f.number,
+    f.kind,
+    f.chat_id,
+    f.version,
+    f.status,
+    f.last_error,
+    f.updated_at,
+    f.recorded_at,
+    f.digest,
+    c.organization_id,
+    c.title,
+    c.client_type,
+    c.labels,
+    c.parent_chat_id,
+    c.root_chat_id,
+    c.created_at
+   FROM (read.watch_feed__v1 f
+     LEFT JOIN read.watch_chats__v1 c ON ((c.chat_id = f.chat_id)));
+
+-- Name: VIEW watch_feed; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.watch_feed IS 'What owners hear of their chats: the version of the read model that is in use.';
+
+-- Name: watch_owners__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.watch_owners__v1 (
+    owner_id uuid NOT NULL,
+    number bigint NOT NULL,
+    digest text NOT NULL
+)
+WITH (fillfactor='80');
+
+-- Name: TABLE watch_owners__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.watch_owners__v1 IS 'The newest number of each owner; it stays when the rows have gone.';
+
+-- Name: COLUMN watch_owners__v1.owner_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_owners__v1.owner_id IS 'The owner.';
+
+-- Name: COLUMN watch_owners__v1.number; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_owners__v1.number IS 'The newest number given out.';
+
+-- Name: COLUMN watch_owners__v1.digest; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_owners__v1.digest IS 'The digest in that row.';
+
+-- Name: watch_owners; Type: VIEW; Schema: read
+
+CREATE VIEW read.watch_owners WITH (security_invoker='true') AS
+ SELECT owner_id,
+    number,
+    digest
+   FROM read.watch_owners__v1 o;
+
+-- Name: VIEW watch_owners; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.watch_owners IS 'The newest number of each owner: the version of the read model that is in use.';
+
+-- Name: COLUMN watch_owners.owner_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_owners.owner_id IS 'The owner.';
+
+-- Name: COLUMN watch_owners.number; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_owners.number IS 'The newest number given out.';
+
+-- Name: COLUMN watch_owners.digest; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_owners.digest IS 'The digest in that row.';
+
 -- Name: events events__position__pkey; Type: CONSTRAINT; Schema: es
 
 ALTER TABLE ONLY es.events
@@ -2071,6 +2282,21 @@ ALTER TABLE ONLY read.queue__v1
 ALTER TABLE ONLY read.runnable__v1
     ADD CONSTRAINT runnable__v1__chat_id__pkey PRIMARY KEY (chat_id);
 
+-- Name: watch_chats__v1 watch_chats__v1__chat_id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.watch_chats__v1
+    ADD CONSTRAINT watch_chats__v1__chat_id__pkey PRIMARY KEY (chat_id);
+
+-- Name: watch_feed__v1 watch_feed__v1__owner_id__number__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.watch_feed__v1
+    ADD CONSTRAINT watch_feed__v1__owner_id__number__pkey PRIMARY KEY (owner_id, number);
+
+-- Name: watch_owners__v1 watch_owners__v1__owner_id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.watch_owners__v1
+    ADD CONSTRAINT watch_owners__v1__owner_id__pkey PRIMARY KEY (owner_id);
+
 -- Name: events__recorded_at__idx; Type: INDEX; Schema: es
 
 CREATE INDEX events__recorded_at__idx ON es.events USING brin (recorded_at);
@@ -2126,6 +2352,10 @@ CREATE INDEX chats__v1__owner_id__archived__updated_at__id__idx ON read.chats__v
 -- Name: runnable__v1__priority__since__chat_id__idx; Type: INDEX; Schema: read
 
 CREATE INDEX runnable__v1__priority__since__chat_id__idx ON read.runnable__v1 USING btree (priority, since, chat_id);
+
+-- Name: watch_feed__v1__recorded_at__idx; Type: INDEX; Schema: read
+
+CREATE INDEX watch_feed__v1__recorded_at__idx ON read.watch_feed__v1 USING btree (recorded_at);
 
 -- Name: events _100_forbid_change; Type: TRIGGER; Schema: es
 
@@ -2509,6 +2739,31 @@ GRANT SELECT ON TABLE read.runnable__v1 TO parley_dba;
 
 GRANT SELECT ON TABLE read.runnable TO parley_service;
 GRANT SELECT ON TABLE read.runnable TO parley_dba;
+
+-- Name: TABLE watch_chats__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.watch_chats__v1 TO parley_service;
+GRANT SELECT ON TABLE read.watch_chats__v1 TO parley_dba;
+
+-- Name: TABLE watch_feed__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.watch_feed__v1 TO parley_service;
+GRANT SELECT ON TABLE read.watch_feed__v1 TO parley_dba;
+
+-- Name: TABLE watch_feed; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.watch_feed TO parley_service;
+GRANT SELECT ON TABLE read.watch_feed TO parley_dba;
+
+-- Name: TABLE watch_owners__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.watch_owners__v1 TO parley_service;
+GRANT SELECT ON TABLE read.watch_owners__v1 TO parley_dba;
+
+-- Name: TABLE watch_owners; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.watch_owners TO parley_service;
+GRANT SELECT ON TABLE read.watch_owners TO parley_dba;
 
 -- Name: DEFAULT PRIVILEGES FOR FUNCTIONS; Type: DEFAULT ACL; Schema: -
 

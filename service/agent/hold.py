@@ -135,6 +135,8 @@ class Hold:
         # one key for all tries: an unknown outcome becomes known by asking again
         actor, unique, backoff = f"worker:{self.lease.worker}", uuid4(), Backoff()
         key, request_hash = f"{actor}:{unique}", unique.bytes
+        # what it answers to, as es.explain_event reads it
+        cause = f"{self.chat_id}:{self.version}" if self.version else None
         while True:
             self.check()
             try:
@@ -144,6 +146,7 @@ class Hold:
                     actor=actor,
                     key=key,
                     request_hash=request_hash,
+                    causation_id=cause,
                 )
             except AWAY as error:
                 await self._wait_out("commit", error, backoff)

@@ -133,6 +133,12 @@ class Chats:
         """
         self._loader.apply(chat_id, events)
 
+    def on_events(self, events: Sequence[RecordedEvent]) -> None:
+        """From the tail: of a chat that was purged nothing stays in memory."""
+        for event in events:
+            if event.type == codec.STREAM_PURGED:
+                self.forget(event.stream.stream_id)
+
     def forget(self, chat_id: UUID) -> None:
         """Drop one chat from the cache."""
         self._loader.cache.drop(chat_id)

@@ -27,7 +27,7 @@ from service.live.read import PartCursor
 from service.stream.catchup import Page, PastFrame
 from service.stream.cursor import Cursor, short_digest
 from service.stream.followed import FollowedChat, encode_frame
-from service.stream.hub import AWAY, Hub
+from service.stream.hub import AWAY, PURGED, Hub
 from service.stream.outlet import Outlet
 from service.stream.view import View, control_frame, snapshot_frame, view_at
 
@@ -87,6 +87,9 @@ class Follower:
             return
         try:
             async with self._hub.join(self._chat_id, self._out) as chat:
+                if chat.ending == PURGED:
+                    await self._bye(PURGED)
+                    return
                 if self._fresh:
                     await self._snapshot(chat, "snapshot")
                 elif self._now:
@@ -130,7 +133,7 @@ class Follower:
 
     async def _catch_up(self, chat: FollowedChat) -> int | None:
         """Read the log until this place is in the ring; None: the stream ended."""
-        while True:
+        while chat.ending != PURGED:
             try:
                 while (index := await self._approach(chat)) is None:
                     if chat.ending is not None:
@@ -142,6 +145,8 @@ class Follower:
             except AWAY:
                 await self._out.write(b": stale\n\n")
                 await asyncio.sleep(AWAY_PAUSE_S)
+        await self._bye(PURGED)
+        return None
 
     async def _approach(self, chat: FollowedChat) -> int | None:
         """One step towards the ring: the index there, or None: call again."""
@@ -227,6 +232,9 @@ class Follower:
     async def _snapshot(self, chat: FollowedChat, name: str, **extra: str) -> None:
         """Send the whole chat as it is, with the preview when that is known here."""
         loaded = await self._chats.load(self._chat_id)
+        if loaded.version and not loaded.state.exists:
+            chat.end(PURGED)
+            return
         digest = short_digest(loaded.digest)
         same = (loaded.version, digest) == (chat.view.version, chat.digest)
         part = chat.part_cursor if same else None

@@ -20,6 +20,7 @@ import psycopg_pool
 from service.db.pool import Connection, Pool
 from service.domain.ids import ChatId
 from service.errors import FutureEvent, Unavailable
+from service.eventstore.codec import STREAM_PURGED
 from service.eventstore.handle import Chats
 from service.eventstore.records import RecordedEvent
 from service.live.read import LivePart, read_newer
@@ -37,6 +38,8 @@ AWAY = (psycopg.OperationalError, psycopg_pool.PoolTimeout, Unavailable)
 """What a database that is away looks like from here."""
 RETRY_READ_S = 0.5
 """Pause before a chat that is behind is read again while the database is away."""
+PURGED = "purged"
+"""Why the streams of a chat end whose content is erased; a reconnect gets 404."""
 
 
 class Hub:
@@ -120,7 +123,7 @@ class Hub:
                 entry.chat = await self._open(chat_id, entry)
         if self._followed.get(chat_id) is not entry:
             # a reset came while it was read: the tail no longer feeds it
-            entry.chat.end(self.ending or "reset")
+            entry.chat.end(entry.chat.ending or self.ending or entry.ending)
         elif self.ending is not None:
             entry.chat.end(self.ending)
         if entry.chat.behind:
@@ -144,7 +147,9 @@ class Hub:
                 by_chat.setdefault(event.stream.stream_id, []).append(event)
         for chat_id, own in by_chat.items():
             entry = self._followed[chat_id]
-            if entry.chat is None:
+            if own[-1].type == STREAM_PURGED:
+                self._purge(chat_id)
+            elif entry.chat is None:
                 entry.moved = True
             else:
                 self._apply(entry.chat, own)
@@ -177,6 +182,16 @@ class Hub:
             if entry.chat is not None:
                 entry.chat.end(reason)
 
+    def _purge(self, chat_id: UUID) -> None:
+        """Send a chat's followers away and keep nothing of what it said."""
+        entry = self._followed.pop(chat_id, None)
+        if entry is None:
+            return
+        entry.ending = PURGED
+        if entry.chat is not None:
+            entry.chat.close()
+            entry.chat.end(PURGED)
+
     async def _open(self, chat_id: ChatId, entry: _Entry) -> FollowedChat:
         entry.moved = False
         loaded = await self._chats.load(chat_id)
@@ -188,11 +203,17 @@ class Hub:
             budget=self._budget,
         )
         chat.behind = entry.moved
+        if chat.view.version and not chat.view.chat.exists:
+            chat.end(PURGED)
         if chat.view.preview is not None:
             self._ring_live(None)
         return chat
 
     def _apply(self, chat: FollowedChat, events: Sequence[RecordedEvent]) -> None:
+        if events[-1].type == STREAM_PURGED:
+            # read while catching up, before the tail has met it
+            self._purge(chat.chat_id)
+            return
         preview = chat.view.preview
         try:
             chat.apply(events)
@@ -220,8 +241,8 @@ class Hub:
             while chat.behind and chat.ending is None:
                 chat.behind = False
                 try:
-                    while page := await self.catchup.read(
-                        chat.chat_id, chat.view.version
+                    while chat.ending is None and (
+                        page := await self.catchup.read(chat.chat_id, chat.view.version)
                     ):
                         self._apply(chat, page)
                 except AWAY:
@@ -265,6 +286,8 @@ class _Entry:
         self.followers = 0
         self.chat: FollowedChat | None = None
         self.moved = False
+        self.ending = "reset"
+        """Why those leave who still read it when it is no longer fed."""
         self.lock = asyncio.Lock()
 
 

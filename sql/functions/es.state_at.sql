@@ -1,6 +1,5 @@
 -- A chat at a version, on to the append border: service/domain/chat/evolve.py.
--- Called by: people, es.chat_diff. Locks: none.
--- Errors: ES404 no such chat, ES500 a newer release's event.
+-- Called by: people, es.chat_diff. Locks: none. Errors: ES404, ES500 a newer type.
 CREATE OR REPLACE FUNCTION es.state_at(chat uuid, at_version int DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -33,8 +32,10 @@ BEGIN
     s := jsonb_set(s, '{version}', to_jsonb(e.version));
     CONTINUE WHEN e.type IN ('erased', 'stream_purged');
     s := s || CASE e.type
-      WHEN 'chat_created' THEN (e.d - 'at' - 'title_source')
-        || jsonb_build_object('exists', true, 'created_at', e.d -> 'at')
+      WHEN 'chat_created' THEN
+        '{"parent_chat_id": null, "root_chat_id": null, "exists": true}'
+        || (e.d - '{at,title_source}'::text[])
+        || jsonb_build_object('created_at', e.d -> 'at')
       WHEN 'message_appended' THEN
         jsonb_build_object('epoch', e.version, 'attempt', 0) || CASE
           WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
@@ -65,14 +66,13 @@ BEGIN
     ELSIF e.type = 'message_queued' THEN v_queue := v_queue || e.version;
     END IF;
     v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
-    CONTINUE WHEN s ->> 'status' = 'error';
-    s := s || '{"last_error": null}';
   END LOOP;
   IF NOT FOUND AND v_border IS DISTINCT FROM 0 THEN
     RAISE 'there is no chat %', chat USING ERRCODE = 'ES404';
   END IF;
-  RETURN s || jsonb_build_object(
-    'queue', v_queue, 'messages', v_messages, 'updated_at', v_updated);
+  RETURN s || jsonb_build_object('queue', v_queue, 'messages', v_messages,
+    'updated_at', v_updated,
+    'last_error', CASE s ->> 'status' WHEN 'error' THEN s -> 'last_error' END);
 END
 $$;
 COMMENT ON FUNCTION es.state_at(uuid, int) IS
