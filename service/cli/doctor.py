@@ -109,7 +109,7 @@ async def _of_database(patient: Patient) -> AsyncIterator[Check]:
 
 
 def _print(console: Console, check: Check) -> None:
-    line = Text(f"{check.state:<5}", STYLES[check.state])
+    line = Text().append(f"{check.state:<5}", STYLES[check.state])
     line.append(f"{check.name:<13}", "bold").append(check.told)
     console.print(line)
     if check.remedy is not None:

@@ -209,3 +209,18 @@ async def test_nobody_reads_on(fresh_parley: Parley, chat: dict[str, Any]) -> No
         async with asyncio.timeout(COMMAND_S):
             assert await process.wait() == 1
             assert await process.stderr.read() == b""
+
+
+async def test_colours_and_bars_are_for_terminals(
+    fresh_parley: Parley, chat: dict[str, Any]
+) -> None:
+    terminal = fresh_parley.environ | {"FORCE_COLOR": "1", "TERM": "xterm"}
+    for arguments in (("show", chat["id"]), ("verify",)):
+        ran = await command(terminal, "events", *arguments)
+        assert "\x1b[" in ran.out
+        ran = await command(fresh_parley.environ, "events", *arguments)
+        assert "\x1b" not in ran.out + ran.err
+    ran = await command(terminal, "events", "verify")
+    assert "verifying" in ran.err
+    ran = await command(terminal, "events", "verify", "--json")
+    assert ran.json["whole"]

@@ -7,6 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+import psycopg
+
+from service.testing.postgres import Server
+
 PROJECT = Path(__file__).parents[1] / "sample_project"
 RUN_S = 100.0
 
@@ -53,3 +57,20 @@ async def test_a_wrong_choice_of_a_database_is_told() -> None:
     )
     assert code == 1
     assert "PARLEY_TEST_POSTGRES is 'x'; expected embedded or testcontainers" in said
+
+
+async def test_on_a_given_server_nothing_is_left_behind(server: Server) -> None:
+    before = await _left_on(server)
+    code, said = await run(
+        "-q", "tests/test_small_talk.py", PARLEY_TEST_DATABASE_URL=server.dsn
+    )
+    assert code == 0, said
+    assert await _left_on(server) == before
+
+
+async def _left_on(server: Server) -> set[tuple[str]]:
+    async with await psycopg.AsyncConnection.connect(server.dsn) as connection:
+        cursor = await connection.execute(
+            "SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles"
+        )
+        return {*await cursor.fetchall()}
