@@ -68,9 +68,10 @@ class World:
         return int(head)
 
     async def checkpoint(self, name: str) -> tuple[int, str, str | None]:
-        """Position, state and error of a projection."""
+        """Position, state and error of the version that is furthest behind."""
         (row,) = await self.rows(
-            "SELECT position, state, error FROM ops.checkpoints WHERE projection = %s",
+            "SELECT position, state, error FROM ops.checkpoints WHERE projection = %s"
+            " ORDER BY position LIMIT 1",
             name,
         )
         return row[0], row[1], row[2]
