@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -259,26 +259,27 @@ def export(
     what has come since, also after a run that was killed. --json tells the end as JSON.
     """
 
-    async def go(out: BinaryIO, line: bytes | None) -> tuple[int, int]:
+    async def go(target: exports.Target) -> tuple[int, int]:
         async with logs.open_log(data_dir) as (connection, _):
             position = after
-            if line is not None and file is not None:
-                position = await exports.place_in(connection, file, line)
+            if target.last_line is not None and file is not None:
+                position = await exports.place_in(connection, file, target.last_line)
+            target.cut()
             end = await logs.head_position(connection)
             count, start = 0, position
             with Bar("exporting", max(end - start, 0)) as bar:
                 async for page in logs.log_after(connection, start):
-                    out.write(b"".join(map(exports.line_of, page)))
+                    target.out.write(b"".join(map(exports.line_of, page)))
                     count, position = count + len(page), page[-1].position
                     bar.reach(position - start)
                     if position >= end:
                         break
-            out.flush()
+            target.out.flush()
             return count, position
 
     with ExitStack() as closing:
-        out, line = exports.open_file(file, closing, resume=resume)
-        count, position = run(go(out, line))
+        target = exports.open_target(file, closing, resume=resume)
+        count, position = run(go(target))
     told = f"{count} events exported, up to position {position}"
     if as_json:
         told = wire.dumps({"events": count, "position": position}).decode()

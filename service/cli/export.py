@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -24,21 +25,40 @@ from service.eventstore.store import read_log
 BLOCK = 64 * 1024
 
 
-def open_file(
-    path: Path | None, closing: ExitStack, *, resume: bool
-) -> tuple[BinaryIO, bytes | None]:
-    """Where lines go, and the last line that is there; None: standard output.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where lines go."""
+
+    out: BinaryIO
+    last_line: bytes | None = None
+    """The last whole line that is there already."""
+    end: int | None = None
+    """Where that line ends; None for what cannot be continued."""
+
+    def cut(self) -> None:
+        """Drop what follows the last whole line, and stand there."""
+        if self.end is not None:
+            self.out.truncate(self.end)
+            self.out.seek(self.end)
+
+
+def open_target(path: Path | None, closing: ExitStack, *, resume: bool) -> Target:
+    """The file, as it is; None: standard output.
 
     Raises SetupError for a file that is there already, unless it is to be continued.
     """
     if path is None:
         if resume:
             raise SetupError("--resume needs a file to go on with")
-        return sys.stdout.buffer, None
-    if path.exists() and path.stat().st_size and not resume:
+        return Target(sys.stdout.buffer)
+    there = path.is_file() and path.stat().st_size > 0
+    if there and not resume:
         raise SetupError(f"{path} is there already; go on with it by --resume")
-    file: BinaryIO = closing.enter_context(path.open("r+b" if path.exists() else "wb"))
-    return file, cut_torn_line(file) if path.exists() and file.readable() else None
+    try:
+        file = closing.enter_context(path.open("r+b" if there else "wb"))
+    except OSError as error:
+        raise SetupError(f"cannot write to {path}: {error.strerror}") from error
+    return Target(file, *last_line(file)) if there else Target(file)
 
 
 def line_of(event: RecordedEvent) -> bytes:
@@ -46,11 +66,10 @@ def line_of(event: RecordedEvent) -> bytes:
     return wire.dumps(public_event(event)) + b"\n"
 
 
-def cut_torn_line(file: BinaryIO) -> bytes | None:
-    """Drop what follows the last line end; gives the last whole line, if any."""
-    size = file.seek(0, os.SEEK_END)
+def last_line(file: BinaryIO) -> tuple[bytes | None, int]:
+    """The last whole line, if any, and where it ends; a cut one may follow."""
+    start = file.seek(0, os.SEEK_END)
     tail = b""
-    start = size
     # back to the line end before the last one
     while start > 0 and tail.count(b"\n") < 2:
         step = min(BLOCK, start)
@@ -58,10 +77,8 @@ def cut_torn_line(file: BinaryIO) -> bytes | None:
         file.seek(start)
         tail = file.read(step) + tail
     whole, found, _ = tail.rpartition(b"\n")
-    end = start + len(whole) + len(found)
-    file.truncate(end)
-    file.seek(end)
-    return whole.rpartition(b"\n")[2] if found else None
+    line = whole.rpartition(b"\n")[2] if found else None
+    return line, start + len(whole) + len(found)
 
 
 async def place_in(connection: Connection, path: Path, line: bytes) -> int:

@@ -193,6 +193,10 @@ async def test_export_refuses_a_file_of_another_log(
     assert ran.code == 1
     assert "it is an export of another log" in ran.err
     assert path.read_text() == other
+    ran = await command(environ, "events", "export", "/dev/null")
+    assert ran.code == 0
+    ran = await command(environ, "events", "export", str(tmp_path / "no" / "folder"))
+    assert (ran.code, "cannot write to" in ran.err) == (1, True)
     path.write_text("not an event\n")
     ran = await command(environ, "events", "export", str(path), "--resume")
     assert ran.code == 1

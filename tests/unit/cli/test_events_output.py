@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from service import wire
-from service.cli.export import BLOCK, cut_torn_line, line_of
+from service.cli.export import BLOCK, Target, last_line, line_of
 from service.cli.states import ABSENT, Difference, border_after, differences
 from service.cli.timeline import BRIEF_CHARS, brief, chat_line, difference_lines
 from service.eventstore.records import RecordedEvent, StreamName
@@ -110,10 +110,14 @@ def test_a_version_stands_for_the_end_of_its_append() -> None:
 )
 def test_a_torn_line_is_cut(content: bytes, kept: bytes, last: bytes | None) -> None:
     file = io.BytesIO(content)
-    found = cut_torn_line(file)
+    line, end = last_line(file)
+    assert end == len(kept)
+    assert line == (last if last is not None or not kept else b"y" * 3 * BLOCK)
+    target = Target(file, line, end)
+    assert file.getvalue() == content
+    target.cut()
     assert file.getvalue() == kept
-    assert file.tell() == len(kept)
-    assert found == (last if last is not None or not kept else b"y" * 3 * BLOCK)
+    assert file.tell() == end
 
 
 def test_a_line_is_the_public_event() -> None:
