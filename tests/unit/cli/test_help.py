@@ -13,6 +13,9 @@ COMMANDS = (
     ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
     ("events",), ("events", "tail"), ("events", "show"), ("events", "diff"),
     ("events", "verify"), ("events", "digest"), ("events", "export"),
+    ("projections",), ("projections", "lag"), ("projections", "rebuild"),
+    ("projections", "build"), ("projections", "diff"), ("projections", "swap"),
+    ("projections", "retry"), ("projections", "skip"), ("projections", "drop"),
 )  # fmt: skip
 
 
