@@ -56,23 +56,6 @@ logger = logging.getLogger(__name__)
 
 ALL_ROLES: frozenset[Role] = frozenset({"api", "worker", "projector"})
 
-APPENDER_SIGNS = {
-    "events": "Events appended",
-    "batches": "Batches committed; events / batches is the size of a batch",
-    "requests": "Requests answered",
-    "conflicts": "Requests that met another version than they expected",
-}
-LISTENER_SIGNS = {"connects": "Connections for LISTEN; all but one are reconnects"}
-GUARD_SIGNS = {"violations": "Slow calls made while a connection was held"}
-LIVE_SIGNS = {"flushes": "Flushes of live parts", "dropped": "Live parts without room"}
-PROJECTOR_SIGNS = {
-    "events": "Events projected",
-    "batches": "Batches committed",
-    "parked": "Streams parked at an event that cannot be projected",
-    "stopped": "Projections stopped",
-    "reconnects": "Connections lost",
-}
-
 
 class PartEnded(Fault):
     """A part of the service ended by itself; the log says why."""
@@ -192,10 +175,10 @@ async def _parts(
         ) as appender,
     ):
         listener, metrics = Listener(databases.direct.dsn), Metrics()
-        metrics.counters("appender", appender.tally, APPENDER_SIGNS)
-        metrics.gauges("appender", appender, {"waiting": "Requests without an answer"})
-        metrics.counters("listener", listener, LISTENER_SIGNS)
-        metrics.counters("guard", guard, GUARD_SIGNS)
+        metrics.watch("appender", appender.tally)
+        metrics.watch("appends", appender)
+        metrics.watch("listener", listener)
+        metrics.watch("guard", guard)
         yield Parts(
             databases=databases,
             tasks=tasks,
@@ -218,7 +201,7 @@ async def _run(
 ) -> None:
     tasks, main = parts.tasks, parts.databases.main
     tail = Tail(main, poll_interval_s=settings.poll_interval_s)
-    parts.metrics.gauges("tail", tail, {"position": "Position read to in the log"})
+    parts.metrics.watch("tail", tail)
     parts.listener.subscribe(LOG_CHANNEL, tail.ring_log)
     tail.on_reset(parts.chats.forget_all)
     tail.subscribe(parts.chats.on_events)
@@ -266,7 +249,7 @@ def _start_projector(parts: Parts, settings: Settings) -> None:
         poll_interval_s=settings.poll_interval_s,
     )
     parts.tasks.start("projector", runner.run())
-    parts.metrics.counters("projector", runner.tally, PROJECTOR_SIGNS)
+    parts.metrics.watch("projector", runner.tally)
 
 
 @asynccontextmanager
@@ -303,11 +286,9 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
         )
         tail.subscribe(worker.on_events)
         tasks.start("janitor", Janitor(main).run())
-        parts.metrics.gauges("worker", worker, {"running": "Chats that run here"})
-        parts.metrics.counters(
-            "worker_lease", worker.heartbeat, {"losses": "Leases lost"}
-        )
-        parts.metrics.counters("live", flusher, LIVE_SIGNS)
+        parts.metrics.watch("worker", worker)
+        parts.metrics.watch("lease", worker.heartbeat)
+        parts.metrics.watch("live", flusher)
         async with worker:
             tasks.start("worker", worker.ended())
             yield

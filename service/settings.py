@@ -102,6 +102,8 @@ class Settings(BaseModel):
     """After this an append with unknown outcome is answered 503."""
     cors_origins: str = ""
     """Exact origins that browsers may call from, separated by commas."""
+    metrics_public: bool = False
+    """/metrics needs no token; also answers while the database is away."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     guard: Literal["raise", "count"] = "count"

@@ -47,6 +47,13 @@ class Heartbeat:
         self._due = asyncio.Event()
         self.losses = 0
         """Leases lost since the process started; read by metrics."""
+        self.heartbeats = 0
+        """Heartbeats that were answered."""
+
+    @property
+    def held(self) -> int:
+        """Leases that are renewed."""
+        return len(self._held)
 
     def hold(self, lease: Lease) -> None:
         """Renew this one from now on."""
@@ -85,6 +92,7 @@ class Heartbeat:
         """One heartbeat. Raises DatabaseAway."""
         held = list(self._held.values())
         lost = await self._leases.renew(held)
+        self.heartbeats += 1
         if self._away:
             self._back()
         for lease in lost:

@@ -37,6 +37,7 @@ class Context:
     metrics: Metrics
     now: Callable[[], datetime]
     stream_lifetime_s: float = 600.0
+    metrics_public: bool = False
 
 
 def context_of(request: Request) -> Context:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import metrics
-from service.api.context import context_of
+from service.api.context import context_of, subject_of
 from service.api.perform import json_response
 from service.api.readiness import look
 from service.errors import Rejection, Unavailable
@@ -42,10 +42,13 @@ async def readyz(request: Request) -> Response:
 
 
 async def prometheus(request: Request) -> Response:
-    """Vital signs, as Prometheus reads them; lag as the database tells it now."""
+    """Vital signs, as Prometheus reads them; lag as the database tells it now.
+
+    Any token will do: nothing in them is anybody's.
+    """
     context = context_of(request)
-    for row in (await look(context.pool)).lag:
-        context.metrics.lag_events.labels(row.projection).set(row.events_behind)
-        context.metrics.lag_seconds.labels(row.projection).set(row.seconds_behind)
+    if not context.metrics_public:
+        await subject_of(request)
+    context.metrics.show_lag((await look(context.pool)).lag)
     text = context.metrics.render()
     return Response(text, headers={"content-type": metrics.CONTENT_TYPE})

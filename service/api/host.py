@@ -61,9 +61,9 @@ class ApiHost:
             send_timeout_s=settings.stream_send_timeout_s,
         )
         self.feeds.attach(tail, listener)
-        metrics.gauges("stream", self.hub, {"followers": "Open streams"})
-        metrics.gauges("feeds", self.feeds.bells, {"open": "Open raw feeds, watchers"})
-        metrics.gauges("http", self, {"connections": "Open connections, idle ones too"})
+        metrics.watch("stream", self.hub)
+        metrics.watch("feeds", self.feeds.bells)
+        metrics.watch("http", self)
         self._context = Context(
             chats=chats,
             pool=pool,
@@ -74,6 +74,7 @@ class ApiHost:
             metrics=metrics,
             now=now,
             stream_lifetime_s=settings.stream_lifetime_s,
+            metrics_public=settings.metrics_public,
         )
         self._origins = settings.cors_origins.split(",")
         self._serving: asyncio.Task[None] | None = None

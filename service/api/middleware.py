@@ -71,7 +71,7 @@ class RequestContext:
         route = scope.get("route_path", "other")
         self._metrics.requests.labels(scope["method"], route, str(status)).inc()
         if not scope.get(STREAMED):
-            self._metrics.request_seconds.labels(route).observe(seconds)
+            self._metrics.request_seconds.labels(route, str(status)).observe(seconds)
         logger.log(
             logging.DEBUG if route in ("/healthz", "/readyz") else logging.INFO,
             "request",

@@ -224,14 +224,17 @@ class Appender:
 
     async def _send(self, lane: Lane, group: list[Entry]) -> list[RequestOutcome]:
         connection = await lane.open()
+        clock = asyncio.get_running_loop().time
         self._flying += 1
         for entry in group:
             entry.sent += 1
             entry.flying = True
         try:
+            sent_at = clock()
             outcomes = await store.append_encoded(
                 connection, [entry.encoded for entry in group]
             )
+            self.tally.commit_seconds.observe(clock() - sent_at)
             for n, entry in enumerate(group):
                 if entry.sent > 1 and outcomes[n].outcome == "duplicate":
                     outcomes[n] = await own_sending(

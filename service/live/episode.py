@@ -38,6 +38,11 @@ class Episode:
         self._acknowledged = 0
 
     @property
+    def size(self) -> int:
+        """Bytes of JSON that were taken."""
+        return self._bytes
+
+    @property
     def clean(self) -> bool:
         """Whether everything that was said is in the table, as far as we know."""
         return not self._waiting and self._acknowledged == len(self._rows)

@@ -95,6 +95,8 @@ class Flusher:
         self._wake = asyncio.Event()
         self._failures = 0
         self._task: asyncio.Task[NoReturn] | None = None
+        self.parts = 0
+        """Parts that were said to open episodes, since the start."""
         self.dropped = 0
         """Parts that found no room, or that the database refused, since the start."""
         self.flushes = 0
@@ -113,6 +115,16 @@ class Flusher:
             self._close(episode)
         await self._disconnect()
 
+    @property
+    def active(self) -> int:
+        """Open episodes."""
+        return len(self._open)
+
+    @property
+    def largest_bytes(self) -> int:
+        """Of JSON in the largest open episode."""
+        return max((episode.size for episode in self._open), default=0)
+
     def open(self, chat_id: UUID, epoch: int, attempt: int) -> PartWriter:
         """Begin an episode. Only the worker that started the attempt may."""
         episode = Episode(chat_id, epoch, attempt, capacity=self._episode_bytes)
@@ -122,6 +134,7 @@ class Flusher:
     def _add(self, episode: Episode, role: str, part: Mapping[str, Any]) -> None:
         if episode not in self._open:
             return
+        self.parts += 1
         dropped = episode.dropped
         episode.add(role, part)
         self.dropped += episode.dropped - dropped

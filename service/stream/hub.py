@@ -135,6 +135,11 @@ class Hub:
         """Open streams of this process."""
         return sum(entry.followers for entry in self._followed.values())
 
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of frames that all rings hold together."""
+        return self._budget.used
+
     def followed(self) -> Collection[UUID]:
         """The chats whose data the tail shall read."""
         return self._followed.keys()

@@ -52,6 +52,11 @@ class Listener:
         self.connects = 0
         self.connected = asyncio.Event()
 
+    @property
+    def reconnects(self) -> int:
+        """Connections after the first one; read by metrics."""
+        return max(0, self.connects - 1)
+
     def subscribe(self, channel: str, on_notify: OnNotify) -> None:
         """Call `on_notify` for each notification; before `run` starts."""
         self._subscribers.setdefault(channel, []).append(on_notify)

@@ -260,19 +260,19 @@ def _alive(pid: int) -> bool:
 
 
 async def test_vital_signs_are_told(serve: Serve, on_database: dict[str, str]) -> None:
-    async with serve(**on_database) as served:
+    async with serve(**on_database, metrics_public="1") as served:
         await play(served, "count 3")
         async with httpx2.AsyncClient(base_url=served.url) as http:
             text = (await http.get("/metrics")).text
     signs = {line.split(" ")[0]: line.split(" ")[1] for line in text.splitlines()}
     for name in (
-        "appender_events_total", "appender_batches_total", "listener_connects_total",
-        "live_flushes_total", "projector_events_total", "tail_position",
+        "appender_events_total", "appender_batches_total", "lease_heartbeats_total",
+        "live_flushes_total", "live_parts_total", "appender_commit_seconds_count", "projector_events_total", "tail_position",
     ):  # fmt: skip
         assert float(signs[f"parley_{name}"]) > 0, name
     for name in (
-        "appender_conflicts_total", "appender_waiting", "stream_followers",
-        "worker_lease_losses_total", "guard_violations_total", "worker_running",
+        "appender_conflicts_total", "appends_waiting", "stream_followers",
+        "listener_reconnects_total", "lease_losses_total", "guard_violations_total", "worker_running",
         'projection_lag_events{projection="chats"}',
     ):  # fmt: skip
         assert f"parley_{name}" in signs

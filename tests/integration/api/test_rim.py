@@ -146,8 +146,20 @@ async def test_metrics_count_requests_by_route(api: Api) -> None:
         'parley_http_requests_total{method="GET",'
         'route="/api/v1/chats/{chat_id}",status="200"} 1.0'
     ) in answer.text
+    assert (
+        'parley_http_request_seconds_count{route="/api/v1/chats/{chat_id}",'
+        'status="200"} 1.0'
+    ) in answer.text
     assert 'route="other",status="404"} 1.0' in answer.text
     assert chat["id"] not in answer.text
+
+
+async def test_metrics_need_a_token(api: Api) -> None:
+    for headers in ({"authorization": ""}, {"authorization": "Bearer parley_wrong"}):
+        answer = await api.get("/metrics", headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == 'Bearer realm="parley"'
+        assert "parley_" not in answer.text
 
 
 async def test_openapi_describes_every_operation(api: Api) -> None:
