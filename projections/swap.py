@@ -86,12 +86,12 @@ async def _level(
 ) -> None:
     """Bring the new one at least to where the old one is.
 
-    An old one that is stopped, or that nobody feeds any more, is no obstacle.
+    An old one that is stopped is no obstacle: it may be of a history that is gone.
     """
     held, now = await hold(connection, new.name, [old.version, new.version])
     need_running(now)
     await _at(connection, step, "held")
-    if now.place.position < held.place.position:
+    if held.state == "running" and now.place.position < held.place.position:
         await bring_to(connection, known(projection, now), held.place.position)
     (now,) = await versions(connection, new.name, new.version)
     if missing := now.parked - held.parked:

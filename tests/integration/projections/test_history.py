@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from projections.messages import MESSAGES
+from projections.rebuild import rebuild
 from projections.registry import PROJECTIONS
-from service.db.pool import Pool
+from projections.swap import swap
+from projections.versions import drop, pick
+from service.db.pool import Pool, connect
 from service.readmodels.lag import projection_lag
 from tests import builders as b
 from tests.integration.projections.world import World, projecting
@@ -86,3 +90,27 @@ async def test_stopped_projection_goes_on_when_a_person_says_so(
 
 async def _at(world: World, position: int) -> bool:
     return (await world.checkpoint("chats"))[0] == position
+
+
+async def test_rebuild_and_swap_get_over_a_history_that_is_gone(
+    projected: World,
+) -> None:
+    """As after a failover: the read model is ahead of the log."""
+    await projected.execute(
+        "UPDATE ops.checkpoints SET position = 9 WHERE projection = 'messages'"
+    )
+    async with projecting(projected) as projector:
+        await projector.catches_up()
+        await projector.cycles()
+    assert (await projected.checkpoint("messages"))[1] == "stopped"
+    await rebuild(projected.database, MESSAGES)
+    async with await connect(
+        projected.database, role="projector", name="swap"
+    ) as connection:
+        new = await pick(connection, "messages", None)
+        old = await swap(connection, projected.database, MESSAGES, new)
+        await drop(connection, projected.database, old)
+    async with projecting(projected) as projector:
+        await projected.append(b.CHAT, b.user("on"))
+        await projector.cycles(2)
+    assert await projected.messages(b.CHAT) == [2, 4]
