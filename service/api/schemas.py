@@ -110,7 +110,7 @@ class FileInput(_Body):
         raise PydanticCustomError("unknown", "there is no such file")
 
     def part(self) -> Part:
-        raise NotImplementedError  # no FileInput passes its validation
+        raise AssertionError("no file passes its validation")
 
 
 InputPart = Annotated[
