@@ -1,0 +1,372 @@
+"""What a DBA asks about chats with psql: timeline, difference, causes, who is stuck."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from projections.registry import PROJECTIONS
+from projections.tables import make_read_models
+from service.db.pool import Connection, Database
+from tests.sql.batch import Batch, append, rows, value
+from tests.sql.conftest import Open
+
+AT = "2026-03-01T00:00:0{}.000000Z"
+
+MESSAGE = {"at": AT.format(1), "role": "user", "visibility": "both"}
+
+CREATED = {"at": AT.format(0), "title": "Tea", "labels": {}, "client_type": "api"}
+
+STUCK = "SELECT chat_id, problem, detail FROM ops.stuck_chats ORDER BY problem"
+
+
+async def chat(service: Connection) -> UUID:
+    """A chat that was asked something, taken by a worker, and answered."""
+    stream = uuid4()
+    parts = [{"type": "text", "text": "How long does green tea take?"}]
+    await append(service, stream, "chat_created", data=CREATED, key="u:1")
+    await append(
+        service,
+        stream,
+        "message_appended",
+        data={**MESSAGE, "parts": parts},
+        metadata={"actor": "user:1", "correlation_id": "r1"},
+    )
+    await append(
+        service,
+        stream,
+        "run_acquired",
+        "generation_attempt_started",
+        data={
+            "at": AT.format(2),
+            "worker": "w",
+            "term": 1,
+            "epoch": 2,
+            "attempt": 1,
+            "kind": "model",
+        },
+        metadata={"actor": "worker:w", "causation_id": f"{stream}:2"},
+    )
+    await append(
+        service,
+        stream,
+        "turn_finished",
+        data={"at": AT.format(3), "turn_id": 2, "reason": "complete"},
+        metadata={"actor": "worker:w", "causation_id": f"{stream}:4"},
+    )
+    return stream
+
+
+async def test_timeline_tells_what_happened(service: Connection, open_as: Open) -> None:
+    stream = await chat(service)
+    dba = await open_as("dba")
+    found = await rows(
+        dba,
+        "SELECT version, type, epoch, attempt, actor, detail, border, position,"
+        " later >= '0' FROM es.chat_timeline(%s)",
+        [stream],
+    )
+    assert [row[:2] for row in found] == [
+        (1, "chat_created"),
+        (2, "message_appended"),
+        (3, "run_acquired"),
+        (4, "generation_attempt_started"),
+        (5, "turn_finished"),
+    ]
+    assert found[1][2:] == (
+        None,
+        None,
+        "user:1",
+        'user, "How long does green tea take?"',
+        True,
+        2,
+        True,
+    )
+    assert found[2][2:7] == (2, 1, "worker:w", "model, by w, term 1", False)
+    assert found[4][5] == "complete, turn 2"
+    assert await rows(dba, "SELECT * FROM es.chat_timeline(%s)", [uuid4()]) == []
+
+
+async def test_long_text_is_cut(service: Connection) -> None:
+    text = 'say "' + "x" * 100
+    detail = await value(
+        service,
+        "SELECT es.describe_event(jsonb_build_object('parts', jsonb_build_array("
+        "jsonb_build_object('text', %s::text))))",
+        [text],
+    )
+    assert detail == '"say \\"' + "x" * 55 + '"'
+
+
+async def test_diff_shows_the_fields_that_changed(
+    service: Connection, open_as: Open
+) -> None:
+    stream = await chat(service)
+    dba = await open_as("dba")
+    query = "SELECT field, before, after FROM es.chat_diff(%s, %s, %s)"
+    found = {row[0]: row[1:] for row in await rows(dba, query, [stream, 2, 5])}
+    assert found["version"] == (2, 5)
+    assert found["status"] == ("running", "waiting")
+    assert found["turn_id"] == (2, None)
+    assert found["attempt"] == (0, 1)
+    assert set(found) == {
+        *("version", "status", "turn_id", "attempt"),
+        *("term", "holder", "updated_at"),
+    }
+    assert await rows(dba, query, [stream, 3, 4]) == []
+
+
+async def test_there_is_no_state_of_no_chat(service: Connection) -> None:
+    for query in ("SELECT es.state_at(%s)", "SELECT es.chat_diff(%s, 1, 2)"):
+        with pytest.raises(psycopg.DatabaseError) as raised:
+            await service.execute(query.encode(), [uuid4()])
+        assert raised.value.sqlstate == "ES404"
+
+
+async def test_an_event_of_a_newer_release_has_no_state(service: Connection) -> None:
+    stream = await chat(service)
+    await append(service, stream, "from_tomorrow")
+    with pytest.raises(psycopg.DatabaseError) as raised:
+        await value(service, "SELECT es.state_at(%s)", [stream])
+    assert raised.value.sqlstate == "ES500"
+    state = await value(service, "SELECT es.state_at(%s, 5)", [stream])
+    assert state["status"] == "waiting"
+
+
+async def test_purged_chat_has_a_version_and_nothing_else(
+    service: Connection, open_as: Open
+) -> None:
+    stream, dba = await chat(service), await open_as("dba")
+    await dba.execute("SELECT es.purge_stream('chat', %s, 'dba', 'asked')", [stream])
+    for version in (2, 5, None):
+        state = await value(dba, "SELECT es.state_at(%s, %s)", [stream, version])
+        assert state["version"] == version or 6
+        assert (state["exists"], state["title"]) == (False, "")
+    timeline = await rows(
+        dba, "SELECT type, detail FROM es.chat_timeline(%s)", [stream]
+    )
+    assert timeline[1] == ("erased", "was message_appended")
+    assert timeline[-1] == ("stream_purged", "by dba, asked")
+
+
+EXPLAIN = "SELECT position, relation FROM es.explain_event(%s)"
+
+
+async def test_explain_finds_causes_append_and_effects(
+    service: Connection, open_as: Open
+) -> None:
+    await append(service, uuid4(), "other", metadata={"correlation_id": "r2"})
+    await chat(service)
+    dba = await open_as("dba")
+    assert await rows(dba, EXPLAIN, [5]) == [
+        (3, "cause 1"),
+        (4, "same append"),
+        (5, "this"),
+        (6, "effect"),
+    ]
+    assert await rows(dba, EXPLAIN, [3]) == [
+        (3, "this"),
+        (4, "effect"),
+        (5, "effect"),
+    ]
+    assert await rows(dba, EXPLAIN, [6]) == [
+        (3, "cause 2"),
+        (5, "cause 1"),
+        (6, "this"),
+    ]
+
+
+async def test_explain_finds_the_request_over_streams(service: Connection) -> None:
+    parent, child, mark = uuid4(), uuid4(), {"correlation_id": "r7"}
+    await (
+        Batch().add(parent, "a", metadata=mark).add(child, "b", metadata=mark)
+    ).append(service)
+    await append(service, parent, "c", metadata=mark)
+    assert await rows(service, EXPLAIN, [1]) == [
+        (1, "this"),
+        (2, "same request"),
+        (3, "same request"),
+    ]
+
+
+@pytest.mark.parametrize("cause", ["nonsense", "not-a-uuid:1", f"{UUID(int=9)}:1", ""])
+async def test_explain_bears_any_cause(service: Connection, cause: str) -> None:
+    await append(service, uuid4(), "a", metadata={"causation_id": cause})
+    assert await rows(service, EXPLAIN, [1]) == [(1, "this")]
+
+
+async def test_explain_needs_an_event(service: Connection) -> None:
+    with pytest.raises(psycopg.DatabaseError) as raised:
+        await rows(service, EXPLAIN, [1])
+    assert raised.value.sqlstate == "ES404"
+
+
+async def test_position_at_finds_a_time(service: Connection) -> None:
+    for _ in range(7):
+        await append(service, uuid4(), "a", "b")
+    times = await rows(
+        service, "SELECT recorded_at, max(position) FROM es.events GROUP BY 1"
+    )
+    for at, position in times:
+        assert await value(service, "SELECT es.position_at(%s)", [at]) == position
+    for at, position in (("-infinity", 0), ("infinity", 14)):
+        assert await value(service, "SELECT es.position_at(%s)", [at]) == position
+
+
+async def test_event_rates_count_by_time(service: Connection, open_as: Open) -> None:
+    dba = await open_as("dba")
+    query = "SELECT span, events, events_per_s, first_position FROM ops.event_rates"
+    assert {row[1] for row in await rows(dba, query)} == {0}
+    await append(service, uuid4(), *["a"] * 6)
+    found = await rows(dba, query)
+    assert [row[0] for row in found][:2] == [
+        timedelta(minutes=1),
+        timedelta(minutes=10),
+    ]
+    assert {(row[1], row[3]) for row in found} == {(6, 1)}
+    assert float(found[0][2]) == pytest.approx(0.1)
+
+
+async def running(
+    database: Database, admin: Connection, stream: UUID, age: str, status: str
+) -> None:
+    """The chat as the projection of runnable chats has it."""
+    await make_read_models(database, PROJECTIONS)
+    await admin.execute(
+        "INSERT INTO read.runnable (chat_id, status, version, since)"
+        " VALUES (%s, %s, 2, now() - %s::interval)",
+        [stream, status, age],
+    )
+
+
+async def lease(service: Connection, stream: UUID, age: str) -> None:
+    await service.execute(
+        "INSERT INTO ops.leases VALUES (%s, 'w', 1, now() - %s::interval)",
+        [stream, age],
+    )
+
+
+async def test_nothing_is_stuck_before_there_are_read_models(open_as: Open) -> None:
+    assert await rows(await open_as("dba"), STUCK) == []
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "silent", "expected"),
+    [
+        ("5 s", "running", None, []),
+        ("5 min", "running", "1 s", []),
+        ("5 min", "running", None, [("no worker", "running, without lease")]),
+        (
+            "5 min",
+            "requires_action",
+            "2 min",
+            [("no worker", "requires_action, lease of w expired")],
+        ),
+    ],
+)
+async def test_runnable_chat_without_a_fresh_lease_is_stuck(
+    service: Connection,
+    admin: Connection,
+    database: Database,
+    open_as: Open,
+    age: str,
+    status: str,
+    silent: str | None,
+    expected: list[Any],
+) -> None:
+    stream = await chat(service)
+    await running(database, admin, stream, age, status)
+    if silent is not None:
+        await lease(service, stream, silent)
+    found = await rows(await open_as("dba"), STUCK)
+    assert found == [(stream, *row) for row in expected]
+
+
+async def old_chat(admin: Connection) -> UUID:
+    """A chat whose only event is an hour old."""
+    stream = uuid4()
+    await admin.execute(
+        "INSERT INTO es.events (position, recorded_at, stream_id, version,"
+        " append_last, schema_version, category, type, data, metadata,"
+        " payload_hash, digest) VALUES (1, now() - interval '1 h', %s, 1, 1, 1,"
+        " 'chat', 'a', '{}', '{}', sha256('a'), sha256('b'))",
+        [stream],
+    )
+    return stream
+
+
+async def test_held_chat_without_progress_is_stuck(
+    service: Connection, admin: Connection, database: Database, open_as: Open
+) -> None:
+    stream, dba = await old_chat(admin), await open_as("dba")
+    await running(database, admin, stream, "1 h", "running")
+    await lease(service, stream, "1 s")
+    assert await rows(dba, STUCK) == [
+        (stream, "no progress", "running, nothing new from w")
+    ]
+    await service.execute(
+        "INSERT INTO es.live_parts VALUES (%s, 1, 1, 1, '{}')", [stream]
+    )
+    assert await rows(dba, STUCK) == []
+
+
+async def test_failing_attempts_are_stuck(
+    service: Connection, admin: Connection, database: Database, open_as: Open
+) -> None:
+    stream, dba = await chat(service), await open_as("dba")
+    await running(database, admin, stream, "5 min", "running")
+    await lease(service, stream, "1 s")
+    for attempt in (2, 3):
+        assert await rows(dba, STUCK) == []
+        await append(
+            service,
+            stream,
+            "generation_attempt_started",
+            data={"epoch": 2, "attempt": attempt},
+        )
+    assert await rows(dba, STUCK) == [(stream, "attempts fail", "attempt 3 of epoch 2")]
+    await append(service, stream, "step_committed", data={"epoch": 2, "attempt": 3})
+    assert await rows(dba, STUCK) == []
+
+
+PARK = (
+    "INSERT INTO ops.parked_streams (projection, version, category, stream_id,"
+    " position, event_version, event_type, error, skipped)"
+    " VALUES ('chats', 1, 'chat', %s, 1, 1, 'a', 'why', %s)"
+)
+
+
+async def test_parked_chats_are_stuck_and_skipped_events_not(open_as: Open) -> None:
+    stream, projector = uuid4(), await open_as("projector")
+    await projector.execute(PARK, [stream, None])
+    await projector.execute(PARK, [uuid4(), "a person said so"])
+    assert await rows(await open_as("dba"), STUCK) == [
+        (stream, "parked", "chats at version 1: why")
+    ]
+
+
+async def test_who_is_behind_names_everybody(
+    service: Connection, open_as: Open
+) -> None:
+    stream, dba = await chat(service), await open_as("dba")
+    query = "SELECT who, name, behind_events, state FROM es.who_is_behind()"
+    assert await rows(dba, query) == []
+    projector = await open_as("projector")
+    await projector.execute(
+        "INSERT INTO ops.checkpoints (projection, version, position, state, error)"
+        " VALUES ('chats', 1, 2, 'running', NULL), ('queue', 1, 5, 'stopped', 'why'),"
+        " ('messages', 1, 5, 'running', NULL)"
+    )
+    await projector.execute(PARK, [stream, None])
+    await lease(service, stream, "1 h")
+    found = await rows(dba, query)
+    assert found[0] == ("worker", f"w {stream}", None, "silent")
+    assert set(found[1:]) == {
+        ("projection", "chats__v1", 3, "running"),
+        ("projection", "queue__v1", 0, "stopped: why"),
+        ("parked stream", f"chats__v1 {stream}", 4, "a at version 1: why"),
+    }
