@@ -15,9 +15,15 @@ UPDATE ops.checkpoints SET state = 'stopped', error = 'event 7 has another histo
 WHERE projection = 'messages'
 """
 
+PARK = """
+INSERT INTO ops.parked_streams (projection, version, category, stream_id, position,
+  event_version, event_type, error)
+VALUES ('chats', 1, 'chat', '00000000-0000-4000-8000-000000000009', 1, 1, 'x', 'no')
+"""
+
 NAMES = [
-    "packages", "database", "schema", "roles", "log", "read models", "clock", "listen",
-    "connections", "service",
+    "packages", "database", "schema", "roles", "log", "read models", "chats", "clock",
+    "listen", "connections", "service",
 ]  # fmt: skip
 
 
@@ -46,7 +52,7 @@ async def test_of_a_running_service(fresh_parley: Parley) -> None:
 
     ran = await command(fresh_parley.environ, "doctor")
     assert "ok   listen       NOTIFY came back after" in ran.out
-    assert ran.out.endswith("9 ok, 1 warn, 0 fail\n")
+    assert ran.out.endswith("10 ok, 1 warn, 0 fail\n")
 
 
 async def test_what_is_wrong_comes_with_its_remedy(fresh_parley: Parley) -> None:
@@ -55,6 +61,7 @@ async def test_what_is_wrong_comes_with_its_remedy(fresh_parley: Parley) -> None
     await execute(
         url,
         STOP,
+        PARK,
         f"GRANT UPDATE ON es.events TO {prefix}_service",
         "DELETE FROM ops._yoyo_migration WHERE migration_id LIKE '0003.%'",
     )
@@ -67,6 +74,8 @@ async def test_what_is_wrong_comes_with_its_remedy(fresh_parley: Parley) -> None
     assert "0003." in schema["told"]
     assert checks["read models"]["state"] == "fail"
     assert "messages: event 7 has another history" in checks["read models"]["told"]
+    assert checks["chats"]["state"] == "warn"
+    assert "parked: 1 (00000000-0000-4000-8000-000000000009)" in checks["chats"]["told"]
     assert checks["roles"]["state"] == "fail"
     assert checks["connections"]["state"] == "warn"
     assert checks["service"]["state"] == "warn"

@@ -51,6 +51,18 @@ async def test_its_fixtures_are_documented() -> None:
     assert "A Parley on a database of this test alone" in said
 
 
+async def test_its_types_are_known(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path),
+        "small_talk.py",
+        cwd=PROJECT,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(RUN_S):
+        out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+
+
 async def test_a_wrong_choice_of_a_database_is_told() -> None:
     code, said = await run(
         "-q", "tests/test_small_talk.py", "-k", "an_answer", PARLEY_TEST_POSTGRES="x"

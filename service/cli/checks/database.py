@@ -56,6 +56,11 @@ SELECT head, table_bytes + index_bytes, notification_queue_usage
 FROM ops.log_overview
 """
 
+STUCK = """
+SELECT problem, count(*), min(chat_id::text)
+FROM ops.stuck_chats GROUP BY problem ORDER BY problem
+"""
+
 CONNECTIONS = """
 SELECT current_setting('max_connections')::int
     - current_setting('superuser_reserved_connections')::int,
@@ -133,16 +138,28 @@ async def lag(patient: Patient) -> Check:
         return Check("read models", "warn", "none has run yet", remedy)
     stopped = [f"{row[0]}: {row[5]}" for row in rows if row[1] == "stopped"]
     if stopped:
-        remedy = "see ops.projection_lag; mend the cause, then start it again"
+        remedy = "mend the cause, then `parley projections retry`, skip or rebuild"
         return Check("read models", "fail", f"stopped: {'; '.join(stopped)}", remedy)
     if parked := [f"{row[0]} ({row[4]})" for row in rows if row[4]]:
-        remedy = "see ops.parked_streams; a stream is retried once its cause is mended"
+        remedy = (
+            "see ops.parked_streams; mend the cause, then `parley projections retry`"
+        )
         return Check("read models", "warn", f"parked: {', '.join(parked)}", remedy)
     late = [f"{row[0]} by {row[2]} events" for row in rows if row[3] > BEHIND]
     if late:
         remedy = "start a process with the role projector, or wait for it"
         return Check("read models", "warn", f"behind: {', '.join(late)}", remedy)
     return Check("read models", "ok", f"{len(rows)}, none behind")
+
+
+async def chats(patient: Patient) -> Check:
+    """Chats that do not go on although they should."""
+    rows = await (await patient.connection.execute(STUCK)).fetchall()
+    if rows:
+        told = ", ".join(f"{problem}: {count} ({one})" for problem, count, one in rows)
+        remedy = "see ops.stuck_chats, and `parley events show` for what happened"
+        return Check("chats", "warn", f"stuck: {told}", remedy)
+    return Check("chats", "ok", "none is stuck")
 
 
 async def clock(patient: Patient) -> Check:
@@ -206,6 +223,7 @@ OF_DATABASE: tuple[tuple[str, Callable[[Patient], Awaitable[Check]]], ...] = (
     ("roles", roles),
     ("log", log),
     ("read models", lag),
+    ("chats", chats),
     ("clock", clock),
     ("listen", listen),
     ("connections", connections),
