@@ -23,12 +23,14 @@ from projections.rebuild import Progress
 
 
 class RateColumn(ProgressColumn):
-    """Events a second, lately."""
+    """Events a second, lately; of a short build over all of it."""
 
     def render(self, task: Task) -> Text:
         """The rate; nothing before there is one."""
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} events/s")
+        if speed is None and task.elapsed:
+            speed = task.completed / task.elapsed
+        return Text(f"{speed:,.0f} events/s" if speed else "")
 
 
 @contextmanager

@@ -26,6 +26,14 @@ PARLEY = Path(sys.executable).with_name("parley")
 COMMAND_S = 30.0
 
 
+def environ(world: World) -> dict[str, str]:
+    """Settings that lead a command to the test's database."""
+    return {
+        "PARLEY_DATABASE_URL": world.database.dsn,
+        "PARLEY_ROLE_PREFIX": world.database.role_prefix,
+    }
+
+
 @asynccontextmanager
 async def started(
     world: World, *arguments: str, cwd: Path | None = None
@@ -33,10 +41,7 @@ async def started(
     """A command that runs; killed at the end if it still does."""
     process = await asyncio.create_subprocess_exec(
         str(PARLEY), "projections", *arguments,
-        env=dict(os.environ) | {  # noqa: TID251  PATH and HOME
-            "PARLEY_DATABASE_URL": world.database.dsn,
-            "PARLEY_ROLE_PREFIX": world.database.role_prefix,
-        },
+        env=dict(os.environ) | environ(world),  # noqa: TID251  PATH and HOME
         cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -234,3 +239,24 @@ async def gone(world: World, application: str) -> None:
             "SELECT FROM pg_stat_activity WHERE application_name = %s", application
         ):
             await asyncio.sleep(0.02)
+
+
+async def test_terminal_gets_a_bar_with_rate(world: World) -> None:
+    await fill(world, chats=3)
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        str(PARLEY), "projections", "rebuild", "messages", "--yes",
+        env=dict(os.environ) | environ(world) | {"TERM": "xterm", "COLUMNS": "100"},  # noqa: TID251
+        stdout=asyncio.subprocess.PIPE,
+        stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    async with asyncio.timeout(COMMAND_S):
+        out, _ = await process.communicate()
+    drawn = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert out == b"messages v2 is built; compare with `diff`, then `swap`\n"
+    head = await world.head()
+    assert f"{head}/{head}" in drawn
+    assert "events/s" in drawn
+    assert "\u2501" in drawn
