@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -220,3 +221,40 @@ async def test_killed_postgres_at_every_step(
                 await old_replica.cycles(3)
                 await assert_whole(world, posted)
     await ends_well(database)
+
+
+async def test_two_releases_side_by_side(world: World) -> None:
+    """Each feeds only what its own definition made; the swap waits for neither."""
+    newer = replace(MESSAGES, version=2)
+    await begin(world)
+    async with projecting(world) as old_replica, watched(world.database):
+        await old_replica.catches_up()
+        await rebuild(world.database, newer)
+        async with (
+            projecting(world, [newer]) as new_replica,
+            await connect(world.database, role="projector", name="x") as connection,
+        ):
+            old, new = await versions(connection, "messages")
+            assert (old.definition, new.definition) == (1, 2)
+            await post(world)
+            # the new release alone goes on, so the old version is behind
+            await new_replica.cycles(2)
+            comparing = asyncio.create_task(diff(connection, newer, old, new))
+            done, _ = await asyncio.wait([comparing], timeout=0.5)
+            assert not done
+            await old_replica.cycles(2)
+            async with asyncio.timeout(LONG_S):
+                assert (await comparing).empty
+            await post(world)
+            await old_replica.cycles(2)
+            await swap(connection, world.database, newer, new)
+            await assert_whole(world, 2)
+            with pytest.raises(SetupError, match="use the release that built it"):
+                await swap(connection, world.database, newer, old)
+            await post(world)
+            await old_replica.cycles(2)
+            await new_replica.cycles(2)
+            await assert_whole(world, 3)
+            # the way back, by the old release
+            await swap(connection, world.database, MESSAGES, old)
+            await assert_whole(world, 3)
