@@ -118,8 +118,19 @@ class Chats:
         metadata = _metadata(actor, correlation_id, causation_id)
         key, request_hash, keyed = _identity(key, request_hash)
         request = _Request(chat_id, command, key, request_hash, metadata, keyed)
-        async with self._turn(chat_id):
-            return await self._execute(request)
+        started = asyncio.get_running_loop().time()
+        outcome, version = "failed", 0
+        try:
+            async with self._turn(chat_id):
+                handled = await self._execute(request)
+            outcome, version = handled.outcome, handled.loaded.version
+        except Rejection as rejection:
+            outcome = rejection.code
+            raise
+        finally:
+            seconds = asyncio.get_running_loop().time() - started
+            _log_command(request, outcome, version, seconds)
+        return handled
 
     def peek(self, chat_id: UUID) -> Loaded | None:
         """The cached state, which may be behind; None when it is not cached."""
@@ -241,6 +252,19 @@ class Chats:
         decoded = ((e.version, codec.decode(e)) for e in recorded)
         events = tuple((version, e) for version, e in decoded if e is not None)
         return Handled("duplicate", events, await self.load(stream.stream_id))
+
+
+def _log_command(request: _Request, outcome: str, version: int, seconds: float) -> None:
+    logger.info(
+        "command handled",
+        extra={
+            "chat_id": str(request.chat_id),
+            "command": type(request.command).__name__,
+            "outcome": outcome,
+            "version": version,
+            "duration_ms": round(seconds * 1000, 1),
+        },
+    )
 
 
 def _metadata(
