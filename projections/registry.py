@@ -15,9 +15,10 @@ from projections.messages import MESSAGES
 from projections.projection import Projection
 from projections.queue import QUEUE
 from projections.runnable import RUNNABLE
+from projections.watch_feed import WATCH_FEED
 from service.errors import SetupError
 
-PROJECTIONS: tuple[Projection, ...] = (CHATS, MESSAGES, QUEUE, RUNNABLE)
+PROJECTIONS: tuple[Projection, ...] = (CHATS, MESSAGES, QUEUE, RUNNABLE, WATCH_FEED)
 
 GROUP = "parley.projections"
 

@@ -2041,7 +2041,7 @@ COMMENT ON COLUMN read.watch_chats__v1.shown IS 'The status that was told last; 
 
 -- Name: COLUMN watch_chats__v1."position"; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.watch_chats__v1."position" IS 'Position of the newest event that changed this row.';
+COMMENT ON COLUMN read.watch_chats__v1."position" IS 'Position of the event that gave it its status.';
 
 -- Name: watch_feed__v1; Type: TABLE; Schema: read
 

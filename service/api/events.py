@@ -73,7 +73,8 @@ async def _answer(
     if place is None:
         place = await source.head()
     if media == EVENTS:
-        return FeedResponse(source, place, context_of(request))
+        context = context_of(request)
+        return FeedResponse(source, place, context, context.feeds.bells)
     try:
         if media == LINES:
             return await _lines(request, source, place)

@@ -62,7 +62,7 @@ class ApiHost:
         )
         self.feeds.attach(tail, listener)
         metrics.watch("stream", self.hub)
-        metrics.watch("feeds", self.feeds.bells)
+        metrics.watch("feeds", self.feeds)
         metrics.watch("http", self)
         self._context = Context(
             chats=chats,
@@ -105,7 +105,7 @@ class ApiHost:
     async def stop(self) -> None:
         """Say bye to followers, answer what is being served."""
         self.hub.end("shutdown")
-        self.feeds.bells.end("shutdown")
+        self.feeds.end("shutdown")
         if self._server is None or self._serving is None:
             return
         self._server.stop()

@@ -26,6 +26,7 @@ from service.api.query import known_only
 from service.api.tickets import TICKET, follower_of
 from service.domain.ids import ChatId
 from service.errors import Rejection
+from service.stream.bells import Bells
 from service.stream.cursor import Cursor, MalformedCursor, parse_cursor
 from service.stream.feed import Source, feed
 from service.stream.follow import Follower, unavailable
@@ -84,10 +85,12 @@ class FramesResponse(EventSourceResponse):
 class FeedResponse(EventSourceResponse):
     """A rare stream, from a generator of blocks: the library's response."""
 
-    def __init__(self, source: Source, place: Place, context: Context) -> None:
+    def __init__(
+        self, source: Source, place: Place, context: Context, bells: Bells
+    ) -> None:
         feeds = context.feeds
         super().__init__(
-            feed(source, place, feeds.bells, lifetime_s=context.stream_lifetime_s),
+            feed(source, place, bells, lifetime_s=context.stream_lifetime_s),
             sep="\n",
             ping=feeds.heartbeat_s,
             ping_message_factory=lambda: ServerSentEvent(

@@ -96,7 +96,9 @@ async def _wait(bell: asyncio.Event, seconds: float) -> None:
         pass
 
 
-def _block(kind: Kind, place: Place, name: str, data: dict[str, Any]) -> Block:
+def _block(kind: Kind, place: Place, name: str, data: dict[str, Any] | None) -> Block:
+    if data is None:
+        return {"id": format_place(kind, place)}
     # the row's own type, if it has one, is what the client is to see
     text = wire.dumps({"type": name, **data}).decode()
     return {"id": format_place(kind, place), "event": name, "data": text}

@@ -31,7 +31,8 @@ class Item(NamedTuple):
 
     place: Place
     name: str
-    data: dict[str, Any]
+    data: dict[str, Any] | None
+    """None: nothing is shown, the place moves on."""
 
 
 class StartOver(Exception):

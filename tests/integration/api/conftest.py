@@ -119,7 +119,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
     ) as http:
         yield Api(stack, http, *tokens)
     stack.hub.end("shutdown")
-    stack.feeds.bells.end("shutdown")
+    stack.feeds.end("shutdown")
     server.stop()
     async with asyncio.timeout(PATIENCE_S):
         await serving

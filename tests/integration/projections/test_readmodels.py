@@ -204,6 +204,7 @@ async def test_lag_counts_events_and_seconds(world: World, pool: Pool) -> None:
             "messages",
             "queue",
             "runnable",
+            "watch_feed",
         ]
         assert {row.events_behind for row in behind} == {2}
         assert all(row.seconds_behind > 0 for row in behind)

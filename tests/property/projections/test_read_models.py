@@ -17,7 +17,7 @@ from projections.apply import apply
 from projections.projection import Entry, of_types
 from projections.registry import PROJECTIONS
 from service.db.pool import Connection
-from service.domain.chat.evolve import fold
+from service.domain.chat.evolve import evolve, fold
 from service.domain.chat.public import (
     public_chat,
     public_message,
@@ -25,15 +25,17 @@ from service.domain.chat.public import (
     visible,
 )
 from service.domain.chat.state import ChatState, Status
+from service.domain.times import rfc3339
 from service.readmodels.chats import ChatRow, list_chats
 from service.readmodels.messages import list_messages
 from service.readmodels.queue import list_queue
 from service.readmodels.runnable import runnable_chats
+from service.readmodels.watch_feed import read_watch_feed, watch_heads
 from tests import builders as b
 from tests.property.domain.courses import COURSES, Course, run
 from tests.unit.projections.log import Log
 
-TABLES = ("chats", "messages", "queue", "runnable")
+TABLES = [table for projection in PROJECTIONS for table in projection.tables]
 URGENCY = [Status.INTERRUPTING, Status.REQUIRES_ACTION, Status.RUNNING]
 ALL = 10_000
 
@@ -111,6 +113,7 @@ async def test_read_models_equal_the_fold(
             await assert_messages(connection, chat_id, state)
             await assert_queue(connection, chat_id, state)
         await assert_runnable(connection, states)
+        await assert_watch_feed(connection, batches.log)
         raise Rollback
 
 
@@ -199,6 +202,27 @@ async def assert_queue(connection: Connection, chat_id: UUID, state: ChatState) 
     assert [row.public() for row in queue] == [
         public_queued(chat_id, item) for item in state.queue
     ]
+
+
+async def assert_watch_feed(connection: Connection, log: Log) -> None:
+    """A row for each border at which a chat has another status, numbered 1, 2, ..."""
+    states: dict[UUID, ChatState] = {}
+    told: dict[UUID, Status] = {}
+    expected = []
+    for recorded, event in log.entries:
+        chat_id = recorded.stream.stream_id
+        state = states[chat_id] = evolve(states.get(chat_id, ChatState()), event)
+        if not recorded.at_border or told.get(chat_id) == state.status:
+            continue
+        kind = "status_change" if chat_id in told else "created"
+        told[chat_id] = state.status
+        chat = public_chat(chat_id, state)
+        chat["updated_at"] = rfc3339(event.at)
+        expected.append((len(expected) + 1, {"kind": kind, "chat": chat}))
+    rows = await read_watch_feed(connection, b.OWNER, 1, ALL)
+    assert [(row.number, row.public()) for row in rows] == expected
+    heads = await watch_heads(connection, [b.OWNER])
+    assert list(heads.values()) == [(row.number, row.digest) for row in rows[-1:]]
 
 
 async def assert_runnable(
