@@ -27,8 +27,10 @@ FROM es.events WHERE stream_id = %s ORDER BY version
 
 
 async def purge(connection: Connection, stream: UUID) -> tuple[int, int, int]:
-    (row,) = await rows(connection, PURGE, [stream, "dba", "asked for"])
-    return row
+    ((erased, version, position),) = await rows(
+        connection, PURGE, [stream, "dba", "asked for"]
+    )
+    return erased, version, position
 
 
 async def written(service: Connection) -> UUID:
