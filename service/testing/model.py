@@ -57,7 +57,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The model fails here. A retryable failure takes the next step as its retry."""
+    """The model fails here; `retryable` is what the chat's error says of it."""
 
     kind: ErrorKind = "generic"
     message: str = "the test says to fail"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from service.testing.parley import Parley
 from tests.e2e.commands import Ran, command
@@ -83,6 +85,36 @@ async def test_what_is_wrong_comes_with_its_remedy(fresh_parley: Parley) -> None
     assert ran.code == 1
     assert "fail schema" in ran.out
     assert "-> run `parley migrate`" in ran.out
+
+
+async def test_a_dba_may_look_with_a_login_of_their_own(fresh_parley: Parley) -> None:
+    chat = await fresh_parley.create("count 2")
+    await fresh_parley.turn_finished(chat)
+    url, environ = fresh_parley.database_url, dict(fresh_parley.environ)
+    login, dba = f"dba_{secrets.token_hex(4)}", f"{environ['PARLEY_ROLE_PREFIX']}_dba"
+    make = f"CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE {dba}"
+    await execute(url, make)
+    try:
+        environ["PARLEY_DATABASE_URL"] = with_login(url, login, "x")
+        for arguments in (
+            ("tail", "--no-follow"), ("show", chat["id"]), ("diff", chat["id"], "1"),
+            ("verify",), ("verify", chat["id"]), ("digest",), ("export",),
+        ):  # fmt: skip
+            ran = await command(environ, "events", *arguments)
+            assert (ran.code, arguments) == (0, arguments), ran.err
+        ran = await command(environ, "doctor", "--json")
+        assert ran.code == 0
+        roles = found(ran)["roles"]
+        assert roles["state"] == "warn"
+        assert roles["told"].startswith("a login of a DBA")
+    finally:
+        await execute(url, f"DROP ROLE {login}")
+
+
+def with_login(url: str, login: str, password: str) -> str:
+    """The same database, as somebody else."""
+    given = conninfo_to_dict(url) | {"user": login, "password": password}
+    return make_conninfo("", **given)
 
 
 async def test_of_a_database_that_is_empty(empty_database: str) -> None:

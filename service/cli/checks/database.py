@@ -106,8 +106,11 @@ async def roles(patient: Patient) -> Check:
         told = f"there is no role {', '.join(missing)}"
         return Check("roles", "fail", told, "run `parley migrate`")
     if closed := [name for name, _, member in found if not member]:
-        grants = "; ".join(f"GRANT {name} TO {_login(patient)}" for name in closed)
         told = f"{_login(patient)} is no member of {', '.join(closed)}"
+        if patient.role("dba") not in closed and patient.role("service") in closed:
+            remedy = "serve with a login of the service; this one is for looking"
+            return Check("roles", "warn", f"a login of a DBA: {told}", remedy)
+        grants = "; ".join(f"GRANT {name} TO {_login(patient)}" for name in closed)
         needed = {patient.role("service"), patient.role("projector")} & {*closed}
         return Check("roles", "fail" if needed else "warn", told, grants)
     may_work, may_change = await _row(
