@@ -1,7 +1,9 @@
-"""uvicorn's HTTP protocol with bounds on the head of a request.
+"""uvicorn's HTTP protocol with bounds on what a client may make it keep.
 
 The parser keeps a head until it is complete, however long it is and however slowly it
-comes; a few connections could so take all memory, or sit there for ever.
+comes; the same goes for trailers, requests that are sent before the last one is
+answered, and answers that nobody takes. A few connections could so take all memory, or
+sit there for ever, and none of that needs a token.
 """
 
 from __future__ import annotations
@@ -12,9 +14,20 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
-"""A token, a few cookies and a traceparent are 4 KiB; proxies stop at 8 to 32."""
+"""A token, a few cookies and a traceparent are 4 KiB; proxies stop at 8 to 32. It also
+bounds what comes without end round a body: trailers, sizes of chunks."""
 HEAD_S = 30.0
 """From the first byte, or from the connection, to the end of the head."""
+REST_S = 30.0
+"""For the rest of a request that was answered before it had come."""
+WAITING = 100
+"""Requests that may wait for the answer to an earlier one. Browsers and proxies send
+one at a time; what waits takes memory, and more is read with every answer."""
+TAKE_S = 60.0
+"""How long a client that takes nothing is waited for. Streams end earlier; this lets
+go of the connection, and of what was written to it."""
+TAKE_BYTES = 64 * 1024
+"""What it has to take in that time at least: 1 KiB/s, slower than any line in use."""
 
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -27,44 +40,130 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._untold = 0
+        """Bytes since the parser last told of something it is done with."""
+        self._in_head = False
+        self._in_request = False
+        self._due: asyncio.TimerHandle | None = None
+        """When the client has to have sent what it began."""
+        self._watched: asyncio.TimerHandle | None = None
+        """When the client has to have taken some of what was written."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects has to ask for something."""
         super().connection_made(transport)
-        self._expect_head()
+        self._expect(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more comes."""
-        self._stop_timer()
+        """Nothing more comes or goes."""
+        self._no_longer_due()
+        self._unwatch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and count while the head is not complete."""
-        self._head_bytes += len(data)
+        """Parse, and count what the parser keeps to itself."""
+        if not self._in_request and self._is_answered():
+            # blank lines begin no request, but end the keep-alive time
+            self._expect(HEAD_S)
+        self._untold += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
-            self._stop_timer()
-            self.transport.write(TOO_LARGE)
-            self.transport.close()
+        if self._untold > HEAD_BYTES and not self.transport.is_closing():
+            if self._is_answered() and (self._in_head or not self._in_request):
+                self.transport.write(TOO_LARGE)
+            self._close()
 
     def on_message_begin(self) -> None:
         """The first byte of a request, also of a second one on this connection."""
         super().on_message_begin()
-        self._head_bytes = 0
-        if self._head_timer is None:
-            self._expect_head()
+        self._untold = 0
+        self._in_head = self._in_request = True
+        self._expect(HEAD_S)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers come this way too; nothing in them may pass for a header."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """From here on the request's own bounds count."""
-        self._stop_timer()
-        super().on_headers_complete()
+        self._untold = 0
+        self._in_head = False
+        self._no_longer_due()
+        if len(self.pipeline) < WAITING:
+            super().on_headers_complete()
+        else:
+            # what came with it is parsed to its end, and goes nowhere
+            self._close()
 
-    def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+    def on_body(self, body: bytes) -> None:
+        """The endpoint bounds bodies."""
+        self._untold = 0
+        super().on_body(body)
 
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def on_message_complete(self) -> None:
+        """The request is here."""
+        self._untold = 0
+        self._in_request = False
+        self._no_longer_due()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Answered; the client may not have sent everything, or not take everything."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close()
+        elif self._in_request and self._is_answered():
+            self._expect(REST_S)
+
+    def pause_writing(self) -> None:
+        """More is written than the client takes."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """It took nearly all of it."""
+        if not self.transport.is_closing():
+            self._unwatch()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing was asked for a while."""
+        self._close()
+
+    def _is_answered(self) -> bool:
+        """Whether the newest request has its answer, or there is none yet."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _close(self) -> None:
+        """Close, once the client has taken what was written; it may never."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._watch()
+
+    def _expect(self, seconds: float) -> None:
+        if self._due is None:
+            self._due = self.loop.call_later(seconds, self._close)
+
+    def _no_longer_due(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _watch(self) -> None:
+        """Look now and then whether the client takes what was written."""
+        if self._watched is None:
+            left = self.transport.get_write_buffer_size()
+            self._watched = self.loop.call_later(TAKE_S, self._look, left)
+
+    def _look(self, before: int) -> None:
+        self._watched = None
+        left = self.transport.get_write_buffer_size()
+        if left > max(0, before - TAKE_BYTES):
+            self.transport.abort()
+        elif left:
+            self._watch()
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            self._watched.cancel()
+            self._watched = None
