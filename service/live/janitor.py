@@ -41,8 +41,10 @@ ENDS = (
     "turn_finished",
     "turn_failed",
     "interruption_finished",
+    "stream_purged",
 )
-"""After its epoch, the first of these ends an episode; so does a later attempt."""
+"""After its epoch, the first of these ends an episode; so does a later attempt. A purge
+takes the parts along; a worker may flush some more before it hears of it."""
 
 SWEEP = """
 DELETE FROM es.live_parts AS p USING (

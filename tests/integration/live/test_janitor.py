@@ -13,6 +13,7 @@ import pytest_asyncio
 from service.db.pool import Connection, Database, connect
 from service.live.janitor import Janitor
 from tests.fixtures.byhand import ChatByHand
+from tests.fixtures.purging import purge
 from tests.fixtures.stack import Stack
 
 AT_ONCE = timedelta(0)
@@ -63,6 +64,17 @@ async def test_an_interrupted_episode_stays_until_its_partial_is_kept(
     assert await janitor(database).sweep(connection) == 0
     await chat.finish_interruption("ab")
     assert await janitor(database).sweep(connection) == 2
+
+
+async def test_parts_that_were_flushed_after_a_purge_go_too(
+    database: Database, connection: Connection, chat: ChatByHand
+) -> None:
+    await purge(database, chat.id)
+    assert await left(connection) == []
+    await connection.execute(
+        "INSERT INTO es.live_parts VALUES (%s, 2, 1, 3, '{}')", [chat.id]
+    )
+    assert await janitor(database).sweep(connection) == 1
 
 
 @pytest.mark.parametrize("end", ["commit", "fail", "finish", "interrupt"])
