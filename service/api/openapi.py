@@ -1,25 +1,43 @@
-"""The OpenAPI 3.1 document, built from the table of operations and its models."""
+"""The OpenAPI document, built from the table of operations and its models.
+
+3.2 describes streams frame by frame (`itemSchema`). Tools that know no more than 3.1
+can be given that; a stream is a string there, with its frames' names beside it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.problems import MEDIA_TYPE
+from service.api.frames import WITHOUT_ID, Frames
+from service.api.problems import MEDIA_TYPE, PROBLEMS
 from service.api.shapes import ProblemShape
 
 REFERENCE = "#/components/schemas/{model}"
 
-SSE_EVENTS = (
-    "snapshot", "resync", "message", "message_part", "queue_update", "status",
-    "retry", "error", "action_required", "history_truncated", "preview_reset",
-    "turn_finished", "chat_updated", "caught_up", "bye",
-)  # fmt: skip
+Release = Literal["3.2.0", "3.1.0"]
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `parley token create`.",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "Opens one stream, once: POST /api/v1/stream-tickets.",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +51,50 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header of an answer."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Doc:
     """What the document says about an operation."""
 
     summary: str
-    answer: type[BaseModel] | str
-    """A model, or the media type of an answer that is not JSON."""
+    answer: type[BaseModel] | str | None
+    """A model, the media type of an answer that is not ours, or None: `frames` only."""
     status: int = 200
+    frames: Frames | None = None
+    """Answers with an event stream of these (also)."""
+    lines: type[BaseModel] | None = None
+    """Answers with lines of JSON, too."""
     body: type[BaseModel] | None = None
     body_optional: bool = False
     parameters: tuple[Parameter, ...] = ()
+    headers: tuple[Header, ...] = ()
     problems: tuple[int, ...] = ()
     open: bool = False
     """Needs no token."""
+    ticket: bool = False
+    """Takes a stream ticket instead of a token."""
 
 
 Described = tuple[str, str, Doc]
 """Method, path, and what is said about it."""
 
 
-def build(operations: Sequence[Described], *, version: str) -> dict[str, Any]:
+def build(
+    operations: Sequence[Described], *, version: str, release: Release = "3.2.0"
+) -> dict[str, Any]:
     """The whole document, as plain JSON."""
     paths: dict[str, dict[str, Any]] = {}
     for method, path, doc in operations:
-        paths.setdefault(path, {})[method.lower()] = _operation(method, path, doc)
+        operation = _operation(method, path, doc, release)
+        paths.setdefault(path, {})[method.lower()] = operation
     return {
-        "openapi": "3.1.0",
+        "openapi": release,
         "info": {
             "title": "Parley",
             "version": version,
@@ -66,14 +102,14 @@ def build(operations: Sequence[Described], *, version: str) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": _schemas(doc for _, _, doc in operations),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": _schemas([doc for _, _, doc in operations]),
+            "securitySchemes": SECURITY_SCHEMES,
         },
         "security": [{"bearer": []}],
     }
 
 
-def _operation(method: str, path: str, doc: Doc) -> dict[str, Any]:
+def _operation(method: str, path: str, doc: Doc, release: Release) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(method, path),
         "summary": doc.summary,
@@ -84,32 +120,83 @@ def _operation(method: str, path: str, doc: Doc) -> dict[str, Any]:
             *({"name": p.name, "in": p.place, "description": p.text,
                "schema": p.schema} for p in doc.parameters),
         ],
-        "responses": {str(doc.status): _answer(doc), **_problems(doc)},
+        "responses": {str(doc.status): _answer(doc, release), **_problems(doc)},
     }  # fmt: skip
     if doc.body is not None:
         operation["requestBody"] = {
             "required": not doc.body_optional,
-            "content": {"application/json": {"schema": _reference(doc.body)}},
+            "content": {JSON: {"schema": _reference(doc.body)}},
         }
     if doc.open:
         operation["security"] = []
+    elif doc.ticket:
+        operation["security"] = [{"bearer": []}, {"ticket": []}]
     return operation
 
 
-def _answer(doc: Doc) -> dict[str, Any]:
-    if not isinstance(doc.answer, str):
-        content = {"application/json": {"schema": _reference(doc.answer)}}
-        return {"description": doc.summary, "content": content}
-    media: dict[str, Any] = {"schema": {"type": "string"}}
-    if doc.answer == "text/event-stream":
-        media["x-sse-events"] = list(SSE_EVENTS)
-    return {"description": doc.summary, "content": {doc.answer: media}}
+def _answer(doc: Doc, release: Release) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": doc.summary}
+    if doc.headers:
+        answer["headers"] = {
+            h.name: {"description": h.text, "schema": {"type": "string"}}
+            for h in doc.headers
+        }
+    answer["content"] = dict(_contents(doc, release))
+    return answer
+
+
+def _contents(doc: Doc, release: Release) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Media types, each with what is sent as it."""
+    if isinstance(doc.answer, str):
+        anything = doc.answer == JSON
+        yield doc.answer, {"schema": {"type": "object" if anything else "string"}}
+    elif doc.answer is not None:
+        yield JSON, {"schema": _reference(doc.answer)}
+    of_item = "itemSchema" if release == "3.2.0" else None
+    if doc.lines is not None:
+        item = _reference(doc.lines)
+        schema = {of_item: item} if of_item else {"schema": {"type": "string"}}
+        yield "application/x-ndjson", schema
+    if doc.frames is not None and of_item:
+        yield EVENTS, {of_item: _frame_schema(doc.frames)}
+    elif doc.frames is not None:
+        yield EVENTS, {"schema": {"type": "string"}, "x-sse-events": [*doc.frames]}
+
+
+def _frame_schema(frames: Frames) -> dict[str, Any]:
+    """Blocks as a client parses them; comments and `retry` are not among them."""
+    return {"oneOf": [_block(name, data) for name, data in frames.items()]}
+
+
+def _block(name: str, data: type[BaseModel]) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "id": {"type": "string", "description": "The place after it, opaque."},
+        "event": {"const": name},
+        "data": {
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": _reference(data),
+        },
+    }
+    required = ["id", "event", "data"]
+    if name in WITHOUT_ID:
+        del properties["id"]
+    if name in WITHOUT_ID or name == "error":
+        required.remove("id")
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def _problems(doc: Doc) -> dict[str, Any]:
-    content = {MEDIA_TYPE: {"schema": _reference(ProblemShape)}}
     statuses = sorted({*doc.problems, *(() if doc.open else (401, 503))})
-    return {str(s): {"description": "A problem", "content": content} for s in statuses}
+    return {str(status): _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    kinds = [slug for slug, kind in PROBLEMS.items() if kind.status == status]
+    return {
+        "description": f"A problem: {', '.join(kinds)}",
+        "content": {MEDIA_TYPE: {"schema": _reference(ProblemShape)}},
+    }
 
 
 def _schemas(docs: Iterable[Doc]) -> dict[str, Any]:
@@ -118,8 +205,11 @@ def _schemas(docs: Iterable[Doc]) -> dict[str, Any]:
     for doc in docs:
         if doc.body is not None:
             bodies[doc.body] = None
-        if not isinstance(doc.answer, str):
+        if doc.answer is not None and not isinstance(doc.answer, str):
             answers[doc.answer] = None
+        if doc.lines is not None:
+            answers[doc.lines] = None
+        answers |= dict.fromkeys((doc.frames or {}).values())
     _, schema = models_json_schema(
         [(m, "validation") for m in bodies] + [(m, "serialization") for m in answers],
         ref_template=REFERENCE,

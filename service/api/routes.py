@@ -16,12 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.chats import create_chat, get_chat, interrupt_chat, list_chats
 from service.api.context import Context
+from service.api.docs import docs
 from service.api.events import chat_events, log_events
+from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES
 from service.api.freshness import MIN_VERSION, PREFER, STALE, VERSION
 from service.api.health import healthz, prometheus, readyz
 from service.api.messages import list_messages, send_message
 from service.api.middleware import Problems, RequestContext
-from service.api.openapi import Doc, Parameter, build
+from service.api.openapi import Doc, Header, Parameter, Release, build
 from service.api.perform import REPLAYED, json_response
 from service.api.schemas import (
     CreateChatBody,
@@ -33,6 +35,7 @@ from service.api.shapes import (
     ChatPage,
     ChatShape,
     EventPage,
+    EventShape,
     Health,
     MessagePage,
     Ready,
@@ -41,6 +44,7 @@ from service.api.shapes import (
 )
 from service.api.stream import follow_chat
 from service.api.tickets import create_ticket
+from service.api.watch import watch_chats
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -84,6 +88,10 @@ _PREFER = Parameter(
 
 _POST = (400, 408, 413, 415, 422)
 
+_VERSION = Header(VERSION, "the chat and its version, for Parley-Min-Version")
+_STALE = Header(STALE, "read models that are behind Parley-Min-Version")
+_REPLAYED = Header(REPLAYED, "true: the first answer to this Idempotency-Key, again")
+
 CHATS = "/api/v1/chats"
 CHAT = CHATS + "/{chat_id}"
 
@@ -105,30 +113,39 @@ async def _openapi(_: Request) -> Response:
 OPERATIONS: Sequence[Operation] = (
     Operation("POST", CHATS, create_chat, Doc(
         "Create a chat with its first message", ChatShape, status=201,
-        body=CreateChatBody, parameters=(_KEY,), problems=(*_POST, 403))),
+        body=CreateChatBody, parameters=(_KEY,), headers=(_VERSION, _REPLAYED),
+        problems=(*_POST, 403))),
     Operation("GET", CHATS, list_chats, Doc(
         "List your chats, newest change first", ChatPage,
-        parameters=(_LIMIT, _CURSOR, _MIN_VERSION, _PREFER), problems=(400,))),
+        parameters=(_LIMIT, _CURSOR, _MIN_VERSION, _PREFER), headers=(_STALE,),
+        problems=(400,))),
+    Operation("GET", CHATS + "/watch", watch_chats, Doc(
+        "Hear what happens to your chats", None, frames=WATCH_FRAMES, ticket=True,
+        parameters=(_LAST_EVENT_ID, _AFTER, _TICKET), problems=(400, 403))),
     Operation("GET", CHAT, get_chat, Doc(
-        "Get a chat", ChatShape, problems=(400, 404))),
+        "Get a chat", ChatShape, headers=(_VERSION,), problems=(400, 404))),
     Operation("GET", CHAT + "/messages", list_messages, Doc(
         "List a chat's messages, newest first", MessagePage,
         parameters=(_BEFORE, _AFTER_ID, _LIMIT, _MIN_VERSION, _PREFER),
-        problems=(400, 404))),
+        headers=(_VERSION, _STALE), problems=(400, 404))),
     Operation("POST", CHAT + "/messages", send_message, Doc(
         "Send a message; a busy chat queues it", Sent, body=SendMessageBody,
-        parameters=(_KEY,), problems=(*_POST, 404, 409, 429))),
+        parameters=(_KEY,), headers=(_VERSION, _REPLAYED),
+        problems=(*_POST, 404, 409, 429))),
     Operation("POST", CHAT + "/interrupt", interrupt_chat, Doc(
         "Stop the running turn", ChatShape, body=InterruptBody, body_optional=True,
-        parameters=(_KEY,), problems=(*_POST, 404, 409))),
+        parameters=(_KEY,), headers=(_VERSION, _REPLAYED),
+        problems=(*_POST, 404, 409))),
     Operation("GET", CHAT + "/stream", follow_chat, Doc(
-        "Follow a chat", "text/event-stream",
+        "Follow a chat", None, frames=CHAT_FRAMES, ticket=True,
         parameters=(_LAST_EVENT_ID, _AFTER, _TICKET), problems=(400, 404))),
     Operation("GET", CHAT + "/events", chat_events, Doc(
         "Read a chat's events: a page, lines or a stream, by Accept", EventPage,
+        frames=EVENT_FRAMES, lines=EventShape,
         parameters=(_LIMIT, _LAST_EVENT_ID, _AFTER), problems=(400, 404, 406, 410))),
     Operation("GET", "/api/v1/events", log_events, Doc(
         "Read the whole log: a page, lines or a stream, by Accept", EventPage,
+        frames=EVENT_FRAMES, lines=EventShape,
         parameters=(_LIMIT, _LAST_EVENT_ID, _AFTER), problems=(400, 403, 406, 410))),
     Operation("POST", "/api/v1/stream-tickets", create_ticket, Doc(
         "Take a ticket that opens one stream", Ticket, status=201, body=TicketBody,
@@ -138,16 +155,19 @@ OPERATIONS: Sequence[Operation] = (
     Operation("GET", "/readyz", readyz, Doc(
         "Database and schema are there", Ready, problems=(503,), open=True)),
     Operation("GET", "/metrics", prometheus, Doc(
-        "Vital signs for Prometheus", "text/plain", open=True)),
+        "Vital signs for Prometheus; PARLEY_METRICS_PUBLIC needs no token",
+        "text/plain")),
     Operation("GET", "/openapi.json", _openapi, Doc(
         "This document", "application/json", open=True)),
+    Operation("GET", "/docs", docs, Doc(
+        "This document, for people", "text/html", open=True)),
 )  # fmt: skip
 
 
-def openapi_document() -> dict[str, Any]:
-    """What /openapi.json answers."""
+def openapi_document(release: Release = "3.2.0") -> dict[str, Any]:
+    """What /openapi.json answers; 3.1 is for tools that know no other."""
     described = [(o.method, o.path, o.doc) for o in OPERATIONS]
-    return build(described, version=version("parley"))
+    return build(described, version=version("parley"), release=release)
 
 
 def build_api(context: Context, *, cors_origins: Sequence[str] = ()) -> ASGIApp:

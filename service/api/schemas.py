@@ -40,6 +40,14 @@ ERRORS_SHOWN = 20
 """A body of 256 KiB can hold a hundred thousand wrong fields."""
 PATH_CHARS = 200
 
+LABELS_TOLD = {
+    "description": "At most 256 bytes each.",
+    "maxProperties": LABELS,
+    "propertyNames": {"pattern": f"^{LABEL_KEY.pattern}$", "maxLength": 64},
+    "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256},
+}
+"""The rules of `label_errors`, as far as JSON Schema can say them."""
+
 _PART_TYPES = ("text", "file", "file-reference")
 _TEXTS = {
     "extra_forbidden": "there is no such field",
@@ -58,6 +66,13 @@ _JOINERS = "\u200c\u200d"
 """Invisible, but Persian, Hindi and emoji are written with them."""
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+_SAID = {"content": [{"type": "text", "text": "count 3"}]}
+
+
+def _example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class _Body(BaseModel):
@@ -155,10 +170,12 @@ class _Turn(_Body):
 class CreateChatBody(_Turn):
     """POST /api/v1/chats."""
 
+    model_config = _example({**_SAID, "labels": {"team": "support"}})
+
     organization_id: UUID | None = None
     system_prompt: str = ""
     workspace_id: Annotated[UUID | None, _none_exists("workspace")] = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict, json_schema_extra=LABELS_TOLD)
     client_type: ClientType = "api"
 
     @field_validator("organization_id")
@@ -181,6 +198,8 @@ class CreateChatBody(_Turn):
 class SendMessageBody(_Turn):
     """POST /api/v1/chats/{chat_id}/messages."""
 
+    model_config = _example({**_SAID, "busy_behavior": "interrupt"})
+
     busy_behavior: BusyBehavior = "queue"
 
 
@@ -190,6 +209,8 @@ class InterruptBody(_Body):
 
 class TicketBody(_Body):
     """POST /api/v1/stream-tickets."""
+
+    model_config = _example({"chat_id": "6422b81e-14b0-561f-a834-c3d1314ecd6c"})
 
     chat_id: UUID | None = Field(
         default=None, description="The chat to follow; none: all your chats."

@@ -27,12 +27,38 @@ PublicPart = (
 )
 
 
+CHAT_EXAMPLE: dict[str, Any] = {
+    "id": "6422b81e-14b0-561f-a834-c3d1314ecd6c",
+    "organization_id": "00000000-0000-4000-8000-000000000001",
+    "owner_id": "4486e11b-f058-4c64-8c8a-65221571e559",
+    "title": "count 3",
+    "status": "waiting",
+    "last_error": None,
+    "created_at": "2026-03-01T09:30:00.811592Z",
+    "updated_at": "2026-03-01T09:30:02.726971Z",
+    "archived": False,
+    "labels": {"team": "support"},
+    "client_type": "api",
+    "version": 6,
+}
+PROBLEM_EXAMPLE: dict[str, Any] = {
+    "type": "/problems/invalid-request",
+    "title": "The request has fields that are wrong",
+    "status": 400,
+    "detail": "content.0.text: may not be empty",
+    "errors": [{"field": "content.0.text", "detail": "may not be empty"}],
+    "request_id": "096d584c768d4720a094a9d90b6f0127",
+}
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class ChatShape(_Shape):
     """A chat."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CHAT_EXAMPLE]})
 
     id: UUID
     organization_id: UUID
@@ -176,6 +202,8 @@ class WrongField(_Shape):
 
 class ProblemShape(_Shape):
     """An error, as RFC 9457 has it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PROBLEM_EXAMPLE]})
 
     type: str = Field(description="/problems/ and a stable slug.")
     title: str

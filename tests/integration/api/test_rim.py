@@ -164,7 +164,7 @@ async def test_metrics_need_a_token(api: Api) -> None:
 
 async def test_openapi_describes_every_operation(api: Api) -> None:
     document = (await api.get("/openapi.json")).json()
-    assert document["openapi"] == "3.1.0"
+    assert document["openapi"] == "3.2.0"
     told = {(m.upper(), p) for p, item in document["paths"].items() for m in item}
     assert told == {(o.method, o.path) for o in OPERATIONS}
     text = wire.dumps(document).decode()

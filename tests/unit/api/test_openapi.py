@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
-from service.api.routes import openapi_document
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from service.api.docs import docs
+from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES, Frames
+from service.api.routes import OPERATIONS, openapi_document
+from service.api.schemas import CreateChatBody, SendMessageBody, TicketBody
+from service.api.shapes import ChatShape, ProblemShape
 from tests.fixtures.golden import Golden, pretty
+
+STREAMS: Mapping[str, Frames] = {
+    "/api/v1/chats/{chat_id}/stream": CHAT_FRAMES,
+    "/api/v1/chats/{chat_id}/events": EVENT_FRAMES,
+    "/api/v1/events": EVENT_FRAMES,
+    "/api/v1/chats/watch": WATCH_FRAMES,
+}
+WITH_EXAMPLES = (CreateChatBody, SendMessageBody, TicketBody, ChatShape, ProblemShape)
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in openapi_document()["paths"].items():
+        for operation in item.values():
+            yield path, operation
 
 
 def test_the_document_is_that_of_the_golden_file(golden: Golden) -> None:
@@ -11,9 +39,72 @@ def test_the_document_is_that_of_the_golden_file(golden: Golden) -> None:
 
 
 def test_operation_ids_are_unique() -> None:
-    ids = [
-        operation["operationId"]
-        for item in openapi_document()["paths"].values()
-        for operation in item.values()
-    ]
-    assert len(ids) == len(set(ids))
+    ids = [operation["operationId"] for _, operation in operations()]
+    assert len(ids) == len(set(ids)) == len(OPERATIONS)
+
+
+def test_each_stream_tells_its_frames_one_by_one() -> None:
+    told = {}
+    for path, operation in operations():
+        media = operation["responses"].get("200", {}).get("content", {})
+        if "text/event-stream" in media:
+            blocks = media["text/event-stream"]["itemSchema"]["oneOf"]
+            told[path] = [block["properties"]["event"]["const"] for block in blocks]
+            for block in blocks:
+                data = block["properties"]["data"]
+                assert data["contentMediaType"] == "application/json"
+                assert data["contentSchema"]["$ref"].startswith("#/components/")
+    assert told == {path: [*frames] for path, frames in STREAMS.items()}
+
+
+def test_an_older_tool_gets_streams_as_strings() -> None:
+    document = openapi_document("3.1.0")
+    assert document["openapi"] == "3.1.0"
+    assert "itemSchema" not in pretty(document)
+    media = document["paths"]["/api/v1/chats/watch"]["get"]["responses"]["200"]
+    assert media["content"]["text/event-stream"] == {
+        "schema": {"type": "string"},
+        "x-sse-events": [*WATCH_FRAMES],
+    }
+
+
+def test_what_needs_a_token_says_how_it_is_refused() -> None:
+    for path, operation in operations():
+        if operation.get("security") == []:
+            assert "401" not in operation["responses"]
+            continue
+        refusal = operation["responses"]["401"]["content"]
+        assert [*refusal] == ["application/problem+json"], path
+
+
+def test_every_command_takes_an_idempotency_key() -> None:
+    taking = {
+        path
+        for path, operation in operations()
+        for parameter in operation["parameters"]
+        if parameter["name"] == "Idempotency-Key"
+    }
+    commands = {o.path for o in OPERATIONS if o.method == "POST"}
+    assert taking == commands - {"/api/v1/stream-tickets"}
+
+
+@pytest.mark.parametrize("model", WITH_EXAMPLES)
+def test_examples_are_what_they_are_examples_of(model: type[BaseModel]) -> None:
+    schema = openapi_document()["components"]["schemas"][model.__name__]
+    assert schema["examples"]
+    for example in schema["examples"]:
+        model.model_validate_json(pretty(example))
+
+
+async def test_the_page_may_run_nothing_but_its_own_script() -> None:
+    answer = await docs(Request({"type": "http"}))
+    text, policy = bytes(answer.body).decode(), dict(answer.headers)
+    allowed = policy["content-security-policy"]
+    assert allowed.startswith("default-src 'none'")
+    assert "unsafe" not in allowed
+    for tag in ("script", "style"):
+        (inside,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in allowed
+    assert "innerHTML" not in text
+    assert not re.findall(r"https?://|src=|style=| on\w+=", text)

@@ -1,0 +1,43 @@
+"""What streams send is what the OpenAPI document says of their frames."""
+
+from __future__ import annotations
+
+from service.api.frames import CHAT_FRAMES
+from service.client.client import Client
+from service.testing.model import Call, Failure, Pause, Reasoning
+from service.testing.parley import Parley
+
+NOT_SENT_HERE = {"resync", "bye"}
+"""tests/integration/stream asks for these; the models are the same as of the others."""
+
+
+async def test_a_chats_frames_are_those_of_the_document(parley: Parley) -> None:
+    pause = Pause()
+    clock = Call("clock", {"timezone": "UTC"})
+    parley.model.answer(
+        [Reasoning("look"), "one ", clock], ["two ", pause, "three"], [Failure()]
+    )
+    chat = await parley.create("hello")
+    seen = set()
+    async with parley.client() as client:
+        for after in (None, "0"):
+            seen |= await _hold(client, str(chat["id"]), after, parley, pause)
+    assert seen == CHAT_FRAMES.keys() - NOT_SENT_HERE
+
+
+async def _hold(
+    client: Client, chat: str, after: str | None, parley: Parley, pause: Pause
+) -> set[str]:
+    """Hold each frame up to the end of the second turn to its model."""
+    seen, turns, asked = set(), 0, after is not None
+    async for frame in client.follow(chat, after=after):
+        CHAT_FRAMES[frame.name].model_validate(frame.data)
+        seen.add(frame.name)
+        if frame.name == "message_part" and not asked:
+            asked = True
+            await parley.send(chat, "and then?")
+            pause.release()
+        turns += frame.name == "turn_finished"
+        if turns == 2:
+            break
+    return seen
