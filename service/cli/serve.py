@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 from functools import partial
 from typing import Annotated
@@ -32,6 +34,10 @@ HELLO = "hello"
 
 FORCED = 130
 
+FILES = 65_536
+"""Open files at most: every stream is one. Usual soft limits, 256 to 1,024, are meant
+for programs that use select; what is beyond them is refused without a word."""
+
 
 def serve(
     host: Annotated[
@@ -57,7 +63,18 @@ def serve(
     """
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     set_up_logs(settings)
+    raise_file_limit()
     run(_serve(settings, _roles(roles), migrate_first=migrate, as_json=as_json))
+
+
+def raise_file_limit() -> None:
+    """Take what the system allows this process, up to FILES."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # some systems have a lower limit than they tell; then ours stays
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(
