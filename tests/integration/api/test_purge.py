@@ -30,6 +30,7 @@ async def gone(api: Api) -> str:
         ("GET", "", None),
         ("GET", "/messages", None),
         ("GET", "/stream", None),
+        ("GET", "/events", None),
         ("POST", "/messages", said("more")),
         ("POST", "/interrupt", {}),
     ],
