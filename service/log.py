@@ -79,7 +79,7 @@ class _TextLines(logging.Formatter):
         values = "".join(f" {k}={_plain(v)}" for k, v in _values(record).items())
         line = (
             f"{_at(record)} {record.levelname.lower():7} {record.name}: "
-            f"{record.getMessage()}{values}"
+            f"{_one_line(record.getMessage())}{values}"
         )
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -102,6 +102,12 @@ class _JsonLines(logging.Formatter):
         return wire.dumps(fields, default=str).decode()
 
 
+def _one_line(text: str) -> str:
+    """A message of a library may have lines of its own, or codes for a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.strip())
+
+
 def _plain(value: object) -> str:
     text = str(value)
-    return repr(text) if not text or any(c.isspace() for c in text) else text
+    plain = text.isprintable() and not any(c.isspace() for c in text)
+    return text if text and plain else repr(text)

@@ -60,7 +60,18 @@ def test_a_message_cannot_begin_a_line_of_its_own() -> None:
     out = StringIO()
     set_up(level="info", format_="text", stream=out)
     logging.getLogger("x").info("ok", extra={"name_": "a\nforged line"})
-    assert len(out.getvalue().splitlines()) == 1
+    logging.getLogger("x").info("refused: %s\n", "no socket\n\tforged line")
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith(r"x: refused: no socket\n\tforged line")
+
+
+@pytest.mark.usefixtures("restored")
+def test_nothing_in_a_line_moves_the_cursor_of_a_terminal() -> None:
+    out = StringIO()
+    set_up(level="info", format_="text", stream=out)
+    logging.getLogger("x").info("\x1b[31mred", extra={"why": "\x1b[2J"})
+    assert out.getvalue().endswith("x: \\x1b[31mred why='\\x1b[2J'\n")
 
 
 def test_context_ends_with_its_block() -> None:
