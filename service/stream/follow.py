@@ -126,19 +126,27 @@ class Follower:
                 await self._bye(chat.ending or "lifetime")
                 return
             if beats != hub.heartbeats:
-                beats = hub.heartbeats
-                await out.write(b": stale\n\n" if hub.stale else b": hb\n\n")
+                beats = await self._beat()
                 continue
             await chat.wait()
 
+    async def _beat(self) -> int:
+        """A comment, so that nobody takes the silence for a broken connection."""
+        beats = self._hub.heartbeats
+        await self._out.write(b": stale\n\n" if self._hub.stale else b": hb\n\n")
+        return beats
+
     async def _catch_up(self, chat: FollowedChat) -> int | None:
         """Read the log until this place is in the ring; None: the stream ended."""
+        beats = self._hub.heartbeats
         while chat.ending != PURGED:
             try:
                 while (index := await self._approach(chat)) is None:
                     if chat.ending is not None:
                         await self._bye(chat.ending)
                         return None
+                    if beats != self._hub.heartbeats:
+                        beats = await self._beat()
                 return index
             except _Resync as resync:
                 await self._snapshot(chat, "resync", reason=str(resync))

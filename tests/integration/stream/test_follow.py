@@ -269,6 +269,23 @@ async def test_heartbeat_is_shared_and_tells_staleness(
             await client.until(lambda c: "stale" in c.comments)
 
 
+async def test_a_follower_that_waits_for_parts_hears_the_heartbeat(
+    database: Database, guard: Guard
+) -> None:
+    """Another replica showed it parts that this one has yet to read, if they exist."""
+    async with Stack(database, guard, heartbeat_s=0.05) as beating:
+        chat = await ChatByHand.create(beating)
+        await chat.acquire()
+        await chat.attempt()
+        async with beating.follow(chat.id, after="4/2.1.1000") as client:
+            await client.until(lambda c: c.comments.count("hb") >= 2)
+            assert client.frames == []
+            await chat.say("a")
+            await chat.commit("a")
+            await client.until(seen("caught_up"))
+        assert client.named("message_part") == client.named("resync") == []
+
+
 async def test_a_stalled_follower_is_cut(database: Database, guard: Guard) -> None:
     async with Stack(
         database, guard, heartbeat_s=0.05, send_timeout_s=0.1
