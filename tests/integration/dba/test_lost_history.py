@@ -154,6 +154,9 @@ async def test_failover_that_lost_three_events(home: Site, guard: Guard) -> None
             await assert_fresh(stack, chat, on_screen(again.frames))
         assert [f.data["reason"] for f in again.named("resync")] == ["history"]
         await until(lambda: caught_up(home))
+        waiting = [item.id for item in (await chat.state()).queue]
+        listed = await home.rows("SELECT id FROM read.queue ORDER BY id")
+        assert [queue_id for (queue_id,) in listed] == waiting
         assert await home.ask("SELECT * FROM es.verify_positions(1, 1000)") == ""
 
 
