@@ -26,9 +26,10 @@ from projections.runner import ProjectionRunner
 from projections.tables import make_read_models
 from service.agent.act import Means
 from service.agent.worker import Pace, Worker
-from service.api.host import ApiHost
+from service.api.context import Vitals
+from service.api.host import ApiHost, Host, VitalsHost
 from service.api.server import bind, url_of
-from service.auth.bearer import hash_token, new_token
+from service.auth.bearer import Bearer, hash_token, new_token
 from service.auth.policy import SCOPES
 from service.db.guard import Guard
 from service.db.migrate import migrate, schema_state
@@ -122,7 +123,8 @@ async def run_service(
     # first: what cannot work is known before a database is started for nothing
     if "worker" in roles:
         chosen_model(settings)
-    listening = bind(settings.host, settings.port) if "api" in roles else None
+    port = settings.port if "api" in roles else settings.metrics_port
+    listening = None if port is None else bind(settings.host, port)
     async with AsyncExitStack() as stack:
         if listening is not None:
             stack.callback(listening.close)
@@ -207,7 +209,11 @@ async def _run(
     tail.subscribe(parts.chats.on_events)
     async with AsyncExitStack() as working:
         worker = _worker(parts, settings, tail) if "worker" in roles else None
-        api = _api(parts, settings, tail) if listening is not None else None
+        host: Host = (
+            _api(parts, settings, tail)
+            if "api" in roles
+            else VitalsHost(_vitals(parts, settings))
+        )
         if "projector" in roles:
             _start_projector(parts, settings)
         tasks.start("listener", parts.listener.run())
@@ -217,16 +223,16 @@ async def _run(
         if worker is not None:
             await working.enter_async_context(worker)
         token, url = None, None
-        if api is not None and listening is not None:
+        if "api" in roles and listening is not None:
             token, url = await _first_token(parts.pool), url_of(listening)
-            await api.start(listening, tasks.start)
+        if listening is not None:
+            await host.start(listening, tasks.start)
         if not tasks.stop.is_set():
             on_started(Started(url=url, token=token, database_url=main.dsn))
             logger.info("service started", extra={"roles": ",".join(sorted(roles))})
         await tasks.stop.wait()
         logger.info("service stopping")
-        if api is not None:
-            await api.stop()
+        await host.stop()
 
 
 def _api(parts: Parts, settings: Settings, tail: Tail) -> ApiHost:
@@ -238,6 +244,15 @@ def _api(parts: Parts, settings: Settings, tail: Tail) -> ApiHost:
         metrics=parts.metrics,
         settings=settings,
         now=utc_now,
+    )
+
+
+def _vitals(parts: Parts, settings: Settings) -> Vitals:
+    return Vitals(
+        pool=parts.pool,
+        bearer=Bearer(parts.pool, now=utc_now),
+        metrics=parts.metrics,
+        metrics_public=settings.metrics_public,
     )
 
 

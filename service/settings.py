@@ -104,6 +104,8 @@ class Settings(BaseModel):
     """Exact origins that browsers may call from, separated by commas."""
     metrics_public: bool = False
     """/metrics needs no token; also answers while the database is away."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where a process without the role api tells /metrics and its health, if at all."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     guard: Literal["raise", "count"] = "count"

@@ -24,20 +24,26 @@ from service.stream.feeds import Feeds
 from service.stream.hub import Hub
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What it takes to say how a process is doing, whatever its roles."""
+
+    pool: Pool
+    bearer: Bearer
+    metrics: Metrics
+    metrics_public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(Vitals):
     """The parts of the process that requests are served with."""
 
     chats: Chats
-    pool: Pool
-    bearer: Bearer
     tickets: Tickets
     hub: Hub
     feeds: Feeds
-    metrics: Metrics
     now: Callable[[], datetime]
     stream_lifetime_s: float = 600.0
-    metrics_public: bool = False
 
 
 def context_of(request: Request) -> Context:
@@ -46,11 +52,15 @@ def context_of(request: Request) -> Context:
     return context
 
 
+def vitals_of(request: Request) -> Vitals:
+    """The part of the context that every process has."""
+    vitals: Vitals = request.state.context
+    return vitals
+
+
 async def subject_of(request: Request) -> Subject:
     """Who asks. Raises Rejection `unauthorized`, or Unavailable."""
-    return await context_of(request).bearer.subject(
-        request.headers.get("authorization")
-    )
+    return await vitals_of(request).bearer.subject(request.headers.get("authorization"))
 
 
 def note(request: Request, **values: object) -> None:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import metrics
-from service.api.context import context_of, subject_of
+from service.api.context import subject_of, vitals_of
 from service.api.perform import json_response
 from service.api.readiness import look
 from service.errors import Rejection, Unavailable
@@ -22,7 +22,7 @@ async def readyz(request: Request) -> Response:
 
     Lag is told, and never makes a process unready: taking it out would not help.
     """
-    found = await look(context_of(request).pool)
+    found = await look(vitals_of(request).pool)
     if not found.database:
         raise Unavailable("the database does not answer")
     if not found.schema:
@@ -46,9 +46,9 @@ async def prometheus(request: Request) -> Response:
 
     Any token will do: nothing in them is anybody's.
     """
-    context = context_of(request)
-    if not context.metrics_public:
+    vitals = vitals_of(request)
+    if not vitals.metrics_public:
         await subject_of(request)
-    context.metrics.show_lag((await look(context.pool)).lag)
-    text = context.metrics.render()
+    vitals.metrics.show_lag((await look(vitals.pool)).lag)
+    text = vitals.metrics.render()
     return Response(text, headers={"content-type": metrics.CONTENT_TYPE})

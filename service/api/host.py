@@ -1,4 +1,4 @@
-"""The role api of a process: the hub of its followers, and its HTTP server."""
+"""What a process serves over HTTP: the role api, or at least how it is doing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
-from service.api.context import Context
-from service.api.routes import build_api
+from starlette.types import ASGIApp
+
+from service.api.context import Context, Vitals
+from service.api.routes import build_api, build_vitals
 from service.api.server import HttpServer
 from service.auth.bearer import Bearer
 from service.auth.tickets import Tickets
@@ -26,7 +28,62 @@ Start = Callable[[str, Coroutine[Any, Any, object]], asyncio.Task[None]]
 """Runs a long task under a name, for an owner that watches it."""
 
 
-class ApiHost:
+class Host:
+    """An HTTP server, and who waits for it."""
+
+    def __init__(self) -> None:
+        self._serving: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open connections, idle ones too."""
+        return 0 if self._server is None else self._server.connections
+
+    async def start(self, listening: socket.socket, start: Start) -> None:
+        """Take connections; returns when they are taken."""
+        self._server = HttpServer(self._app(), listening)
+        self._start_parts(start)
+        self._serving = start("http", self._server.run())
+        started = asyncio.create_task(self._server.started(), name="http-start")
+        try:
+            await asyncio.wait(
+                (started, self._serving), return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            started.cancel()
+
+    async def stop(self) -> None:
+        """Answer what is being served."""
+        if self._server is None or self._serving is None:
+            return
+        self._server.stop()
+        try:
+            await asyncio.wait([self._serving])
+        except asyncio.CancelledError:
+            self._server.force()
+            raise
+
+    def _app(self) -> ASGIApp:
+        raise NotImplementedError
+
+    def _start_parts(self, start: Start) -> None:
+        """Run what the application needs."""
+
+
+class VitalsHost(Host):
+    """A process without the role api: its health and its metrics."""
+
+    def __init__(self, vitals: Vitals) -> None:
+        super().__init__()
+        self._vitals = vitals
+        vitals.metrics.watch("http", self)
+
+    def _app(self) -> ASGIApp:
+        return build_vitals(self._vitals)
+
+
+class ApiHost(Host):
     """Made before the tail runs, so that the hub hears everything."""
 
     def __init__(
@@ -40,6 +97,7 @@ class ApiHost:
         settings: Settings,
         now: Callable[[], datetime],
     ) -> None:
+        super().__init__()
         self.hub = Hub(
             chats=chats,
             pool=pool,
@@ -77,40 +135,18 @@ class ApiHost:
             metrics_public=settings.metrics_public,
         )
         self._origins = settings.cors_origins.split(",")
-        self._serving: asyncio.Task[None] | None = None
-        self._server: HttpServer | None = None
-
-    @property
-    def connections(self) -> int:
-        """Open connections, idle ones too."""
-        return 0 if self._server is None else self._server.connections
-
-    async def start(self, listening: socket.socket, start: Start) -> None:
-        """Take connections; returns when they are taken."""
-        origins = [origin.strip() for origin in self._origins if origin.strip()]
-        app = build_api(self._context, cors_origins=origins)
-        self._server = HttpServer(app, listening)
-        start("hub", self.hub.run())
-        start("feeds", self.feeds.run())
-        start("tickets", self._tickets.run())
-        self._serving = start("http", self._server.run())
-        started = asyncio.create_task(self._server.started(), name="http-start")
-        try:
-            await asyncio.wait(
-                (started, self._serving), return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            started.cancel()
 
     async def stop(self) -> None:
         """Say bye to followers, answer what is being served."""
         self.hub.end("shutdown")
         self.feeds.end("shutdown")
-        if self._server is None or self._serving is None:
-            return
-        self._server.stop()
-        try:
-            await asyncio.wait([self._serving])
-        except asyncio.CancelledError:
-            self._server.force()
-            raise
+        await super().stop()
+
+    def _app(self) -> ASGIApp:
+        origins = [origin.strip() for origin in self._origins if origin.strip()]
+        return build_api(self._context, cors_origins=origins)
+
+    def _start_parts(self, start: Start) -> None:
+        start("hub", self.hub.run())
+        start("feeds", self.feeds.run())
+        start("tickets", self._tickets.run())

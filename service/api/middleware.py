@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.context import Context
+from service.api.context import Vitals
 from service.api.problems import answer
 from service.log import log_context
 
@@ -38,7 +38,7 @@ class RequestContext:
     Endpoints find the context of the application as `request.state.context`.
     """
 
-    def __init__(self, app: ASGIApp, *, context: Context) -> None:
+    def __init__(self, app: ASGIApp, *, context: Vitals) -> None:
         self._app = app
         self._context = context
         self._metrics = context.metrics

@@ -15,7 +15,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.chats import create_chat, get_chat, interrupt_chat, list_chats
-from service.api.context import Context
+from service.api.context import Context, Vitals
 from service.api.docs import docs
 from service.api.events import chat_events, log_events
 from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES
@@ -170,14 +170,23 @@ def openapi_document(release: Release = "3.2.0") -> dict[str, Any]:
     return build(described, version=version("parley"), release=release)
 
 
-def build_api(context: Context, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
-    """The application: context, then CORS, then problems, then the table."""
+def build_vitals(vitals: Vitals) -> ASGIApp:
+    """The application of a process that serves no chats: how it is doing."""
+    told = [o for o in OPERATIONS if o.path in ("/healthz", "/readyz", "/metrics")]
+    return RequestContext(_table(told), context=vitals)
+
+
+def _table(operations: Sequence[Operation]) -> ASGIApp:
     by_path: dict[str, dict[str, Endpoint]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint
     routes = [Route(path, _Path(path, of)) for path, of in by_path.items()]
-    app: ASGIApp = Router(routes, redirect_slashes=False, default=_not_found)
-    app = Problems(app)
+    return Problems(Router(routes, redirect_slashes=False, default=_not_found))
+
+
+def build_api(context: Context, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
+    """The application: context, then CORS, then problems, then the table."""
+    app = _table(OPERATIONS)
     if cors_origins:
         app = CORSMiddleware(
             app,

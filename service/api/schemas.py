@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from service.domain.events.chat import BusyBehavior, ClientType, TurnSettings
@@ -40,7 +41,7 @@ ERRORS_SHOWN = 20
 """A body of 256 KiB can hold a hundred thousand wrong fields."""
 PATH_CHARS = 200
 
-LABELS_TOLD = {
+LABELS_TOLD: JsonDict = {
     "description": "At most 256 bytes each.",
     "maxProperties": LABELS,
     "propertyNames": {"pattern": f"^{LABEL_KEY.pattern}$", "maxLength": 64},

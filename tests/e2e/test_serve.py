@@ -11,6 +11,7 @@ import httpx2
 import psycopg
 import pytest
 
+from service.api.server import bind
 from service.client.client import ApiError, Frame
 from service.db.embedded.postmaster import read_pid_file
 from tests.e2e.conftest import PARLEY, Log, Serve, Served
@@ -267,16 +268,35 @@ async def test_vital_signs_are_told(serve: Serve, on_database: dict[str, str]) -
     signs = {line.split(" ")[0]: line.split(" ")[1] for line in text.splitlines()}
     for name in (
         "appender_events_total", "appender_batches_total", "lease_heartbeats_total",
-        "live_flushes_total", "live_parts_total", "appender_commit_seconds_count", "projector_events_total", "tail_position",
+        "live_flushes_total", "live_parts_total", "appender_commit_seconds_count",
+        "projector_events_total", "tail_position",
     ):  # fmt: skip
         assert float(signs[f"parley_{name}"]) > 0, name
     for name in (
         "appender_conflicts_total", "appends_waiting", "stream_followers",
-        "listener_reconnects_total", "lease_losses_total", "guard_violations_total", "worker_running",
+        "listener_reconnects_total", "lease_losses_total", "guard_violations_total",
+        "worker_running",
         'projection_lag_events{projection="chats"}',
     ):  # fmt: skip
         assert f"parley_{name}" in signs
     assert float(signs["parley_guard_violations_total"]) == 0
+
+
+async def test_a_process_without_the_api_tells_its_vital_signs_elsewhere(
+    serve: Serve, on_database: dict[str, str]
+) -> None:
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    settings = on_database | {"metrics_port": str(port), "metrics_public": "1"}
+    async with serve("--roles", "worker,projector", **settings) as served:
+        assert served.ready["url"] is None
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            assert (await http.get("/readyz")).status_code == 200
+            text = (await http.get("/metrics")).text
+            assert (await http.get("/api/v1/chats")).status_code == 404
+        assert "parley_lease_held 0.0" in text
+        assert "parley_projector_events_total 0.0" in text
+        assert await served.stop() == 0
 
 
 async def test_a_second_signal_does_not_wait_for_the_turn(
