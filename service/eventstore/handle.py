@@ -148,7 +148,7 @@ class Chats:
         """From the tail: of a chat that was purged nothing stays in memory."""
         for event in events:
             if event.type == codec.STREAM_PURGED:
-                self.forget(event.stream.stream_id)
+                self._loader.purge(event.stream.stream_id)
 
     def forget(self, chat_id: UUID) -> None:
         """Drop one chat from the cache."""
@@ -156,7 +156,7 @@ class Chats:
 
     def forget_all(self) -> None:
         """Drop the cache: the log has another history."""
-        self._loader.cache.clear()
+        self._loader.clear()
 
     # executing
 

@@ -35,6 +35,7 @@ class Loader:
     def __init__(self, pool: Pool, *, cache_bytes: int) -> None:
         self.cache = ChatCache(cache_bytes)
         self._pool = pool
+        self._purged: set[UUID] = set()
         self._reads: dict[UUID, asyncio.Future[Fold | None]] = {}
         self._reading: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
@@ -66,10 +67,22 @@ class Loader:
                 return fold
 
     def remember(self, chat_id: UUID, fold: Fold) -> None:
-        """Keep a fold unless a newer one is there."""
+        """Keep a fold unless a newer one is there, or its content is erased."""
+        if fold.loaded.state.exists and chat_id in self._purged:
+            return
         cached = self.cache.get(chat_id)
         if cached is None or cached.loaded.version < fold.loaded.version:
             self.cache.put(chat_id, fold)
+
+    def purge(self, chat_id: UUID) -> None:
+        """Keep nothing of a chat, also of what is being read or appended just now."""
+        self._purged.add(chat_id)
+        self.cache.drop(chat_id)
+
+    def clear(self) -> None:
+        """Keep nothing at all: in another history other chats are purged."""
+        self._purged.clear()
+        self.cache.clear()
 
     def apply(self, chat_id: UUID, events: Sequence[RecordedEvent]) -> None:
         """Fold a chat's next events onto its cached state, if that is what they are.

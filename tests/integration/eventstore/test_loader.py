@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats
 from service.eventstore.records import NewEvent, RecordedEvent, StreamName
 from tests.builders import create, send
+from tests.fixtures.purging import purge
 from tests.integration.eventstore.appends import (
     PATIENCE_S,
     request,
@@ -289,3 +291,25 @@ async def test_a_connection_lost_in_a_read_is_database_away(
     answers = await asyncio.gather(*loads, return_exceptions=True)
     assert all(isinstance(a, DatabaseAway) for a in answers)
     assert (await chats.load(chat_id)).version == 2
+
+
+async def test_a_read_that_a_purge_overtakes_leaves_nothing_behind(
+    database: Database, chats: Chats, elsewhere: Chats, reads: Reads
+) -> None:
+    """It answers what it has read; the next one knows better, and so does the cache."""
+    chat_id = await make(chats)
+    last = (await whole_stream(database, StreamName("chat", chat_id)))[-1]
+    reads.go_on.clear()
+    reads.begun.clear()
+    loading = asyncio.create_task(elsewhere.load(chat_id))
+    async with asyncio.timeout(PATIENCE_S):
+        await reads.begun.wait()
+    await purge(database, chat_id)
+    told = replace(last, version=last.version + 1, type="stream_purged", data=None)
+    elsewhere.on_events([told])
+    reads.go_on.set()
+    assert (await loading).state.exists
+    assert elsewhere.peek(chat_id) is None
+    assert not (await elsewhere.load(chat_id)).state.exists
+    elsewhere.forget_all()
+    assert not (await elsewhere.load(chat_id)).state.exists
