@@ -277,12 +277,23 @@ class Appender:
 
     def _expire(self) -> None:
         self._timer = None
-        now = asyncio.get_running_loop().time()
+        now, given_up = asyncio.get_running_loop().time(), 0
         while self._unanswered:
             entry = next(iter(self._unanswered))
             if entry.deadline > now:
                 break
             self._give_up(entry)
+            given_up += 1
+        if given_up:
+            # connected and nothing moves: somebody holds the lock of the log
+            logger.error(
+                "appends were not answered in time",
+                extra={
+                    "requests": given_up,
+                    "waiting": len(self._unanswered),
+                    "connected": any(lane.is_open for lane in self._lanes),
+                },
+            )
         self._set_timer()
 
     def _give_up(self, entry: Entry) -> None:

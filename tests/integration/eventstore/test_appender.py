@@ -353,7 +353,7 @@ async def test_the_queue_is_bounded_in_bytes(
 
 
 async def test_past_the_deadline_a_sent_append_is_unknown_and_one_that_waits_is_not(
-    database: Database, guard: Guard
+    database: Database, guard: Guard, caplog: pytest.LogCaptureFixture
 ) -> None:
     chat = new_stream()
     sent, waits = request(chat, "sent"), request(chat, "waits")
@@ -368,6 +368,9 @@ async def test_past_the_deadline_a_sent_append_is_unknown_and_one_that_waits_is_
         again = await appender.append(sent)
         assert again.outcome == "duplicate"
     assert words(await whole_stream(database, chat)) == ["sent"]
+    said = [vars(r) for r in caplog.records if "not answered in time" in r.message]
+    assert sum(record["requests"] for record in said) == 2
+    assert all(record["connected"] for record in said)
 
 
 async def test_the_appender_drains_before_it_closes(
