@@ -74,10 +74,12 @@ async def _answer(
         place = await source.head()
     if media == EVENTS:
         context = context_of(request)
-        return FeedResponse(source, place, context, context.feeds.bells)
+        stream = FeedResponse(source, place, context, context.feeds.bells)
+        stream.headers.update(about)
+        return stream
     try:
         if media == LINES:
-            return await _lines(request, source, place)
+            return await _lines(request, source, place, about)
         return await _page(request, source, place, about)
     except StartOver as over:
         raise Rejection(
@@ -97,7 +99,9 @@ async def _page(
     )
 
 
-async def _lines(request: Request, source: Raw, place: Place) -> Response:
+async def _lines(
+    request: Request, source: Raw, place: Place, about: dict[str, str]
+) -> Response:
     """All events up to what is the newest now; the first page decides the status."""
     head = await source.head()
     first = await source.read(place, PAGE)
@@ -111,9 +115,11 @@ async def _lines(request: Request, source: Raw, place: Place) -> Response:
                 return
             rows = await source.read(last, PAGE)
 
-    return LinesResponse(
+    response = LinesResponse(
         lines(), send_timeout_s=context_of(request).feeds.send_timeout_s
     )
+    response.headers.update(about)
+    return response
 
 
 class LinesResponse(StreamingResponse):

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.context import Context, chat_id_of, context_of, load_chat
+from service.api.freshness import version_header
 from service.api.middleware import STREAMED
 from service.api.query import known_only
 from service.api.tickets import TICKET, follower_of
@@ -128,7 +129,7 @@ async def follow_chat(request: Request) -> Response:
         return unavailable_response()
     try:
         subject = await follower_of(request, chat_id_of(request))
-        chat_id, _ = await load_chat(request, subject, "chat.read")
+        chat_id, loaded = await load_chat(request, subject, "chat.read")
     except AWAY:
         return unavailable_response()
 
@@ -143,7 +144,9 @@ async def follow_chat(request: Request) -> Response:
             out=out,
         ).run()
 
-    return FramesResponse(write)
+    response = FramesResponse(write)
+    response.headers.update(version_header(chat_id, loaded.version))
+    return response
 
 
 def _place(request: Request) -> tuple[bool, Cursor | None]:

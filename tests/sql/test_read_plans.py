@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from projections.registry import PROJECTIONS
 from projections.tables import make_read_models
+from projections.watch_feed import PRUNE
 from service.db.pool import Connection, Database, connect
-from service.readmodels import chats, messages, queue, runnable
+from service.readmodels import chats, messages, queue, runnable, watch_feed
 from service.readmodels.lag import LAG
 from tests import builders as b
 
@@ -33,7 +34,16 @@ FROM generate_series(1, 2000) AS n;
 INSERT INTO read.runnable__v1
 SELECT gen_random_uuid(), 'running', 2, now() - make_interval(secs => n)
 FROM generate_series(1, 2000) AS n;
-ANALYZE read.chats__v1, read.messages__v1, read.queue__v1, read.runnable__v1;
+INSERT INTO read.watch_feed__v1
+SELECT CASE n %% 5 WHEN 0 THEN %(owner)s ELSE gen_random_uuid() END, n, 'created',
+  gen_random_uuid(), 2, 'running', NULL, now(), now() - make_interval(secs => n), '00'
+FROM generate_series(1, 20000) AS n;
+INSERT INTO read.watch_chats__v1
+SELECT chat_id, owner_id, %(org)s, 'title', 'api', '{}', NULL, NULL, now(), 'running',
+  NULL, 'running', 1
+FROM read.watch_feed__v1;
+ANALYZE read.chats__v1, read.messages__v1, read.queue__v1, read.runnable__v1,
+  read.watch_feed__v1, read.watch_chats__v1;
 """
 
 LISTED = {
@@ -89,9 +99,21 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
             "runnable__v1__priority__since__chat_id__idx",
             "Limit",
         ),
+        (
+            watch_feed.READ,
+            (b.OWNER, 10, 201),
+            "watch_feed__v1__owner_id__number__pkey",
+            r"Index Cond: .*owner_id = .*number >= '10'",
+        ),
+        (
+            PRUNE.replace("{v}", "1"),
+            ('[{"before": "2020-01-01T00:00:00Z"}]',),
+            "watch_feed__v1__recorded_at__idx",
+            r"Index Cond: \(recorded_at < ",
+        ),
         (LAG, (), "events__position__pkey", r"Index Cond: \(.position. = "),
     ],
-    ids=["chats", "newest", "oldest", "queue", "runnable", "lag"],
+    ids=["chats", "newest", "oldest", "queue", "runnable", "watch", "prune", "lag"],
 )
 async def test_query_uses_its_index_and_sorts_nothing(
     connection: Connection, query: str, values: Any, index: str, condition: str

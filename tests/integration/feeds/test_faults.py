@@ -131,20 +131,49 @@ async def stalled(response: Any) -> list[Any]:
     return sent
 
 
-async def test_a_client_that_takes_nothing_is_cut(stack: Stack) -> None:
-    await ChatByHand.create(stack)
-    feeds = stack.feeds
-    feeds.send_timeout_s = 0.05
-    context = Context(
+def context_of(stack: Stack) -> Context:
+    return Context(
         chats=stack.chats,
         pool=stack.pool,
         bearer=Bearer(stack.pool, now=stack.now),
         tickets=Tickets(stack.pool, now=stack.now),
         hub=stack.hub,
-        feeds=feeds,
+        feeds=stack.feeds,
         metrics=Metrics(),
         now=stack.now,
     )
+
+
+async def test_a_quiet_stream_is_kept_alive_and_tells_staleness(stack: Stack) -> None:
+    stack.feeds.heartbeat_s = 0.01
+    bodies: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        bodies.append(message.get("body", b""))
+        if b": hb\n\n" in bodies:
+            stack.hub.on_stale(True)
+        if b": stale\n\n" in bodies:
+            ended.set()
+
+    async def receive() -> dict[str, Any]:
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    response = FeedResponse(
+        RawLog(stack.pool), START, context_of(stack), stack.feeds.bells
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        await response({"type": "http", "method": "GET"}, receive, send)
+    assert response.headers["cache-control"] == "no-store, no-transform"
+    assert response.headers["x-accel-buffering"] == "no"
+
+
+async def test_a_client_that_takes_nothing_is_cut(stack: Stack) -> None:
+    await ChatByHand.create(stack)
+    feeds = stack.feeds
+    feeds.send_timeout_s = 0.05
+    context = context_of(stack)
     sent = await stalled(FeedResponse(RawLog(stack.pool), START, context, feeds.bells))
     assert sent[-1].get("more_body") is True
     assert feeds.open == 0

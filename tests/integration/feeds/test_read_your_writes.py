@@ -40,6 +40,11 @@ async def test_every_answer_about_a_chat_tells_its_version(api: Api) -> None:
     stopped = await api.post(f"{path}/interrupt", {})
     version = stopped.json()["version"]
     assert stopped.headers["parley-version"] == f"{chat['id']}:{version}"
+    for way in ("application/json", "application/x-ndjson", "text/event-stream"):
+        for feed in ("stream", "events"):
+            asked = {"accept": way}
+            async with api.http.stream("GET", f"{path}/{feed}", headers=asked) as got:
+                assert got.headers["parley-version"] == f"{chat['id']}:{version}"
 
 
 async def test_a_list_of_messages_tells_what_its_read_models_have(api: Api) -> None:
