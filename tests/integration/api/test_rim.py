@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from service import wire
+from service.api import routes
 from service.api.routes import OPERATIONS
 from service.api.shapes import Health, ProblemShape, Ready
 from tests.integration.api.conftest import ORIGIN, Api, said
@@ -171,6 +172,13 @@ async def test_openapi_describes_every_operation(api: Api) -> None:
     for name in _references(document):
         assert f'"{name}":' in text
         assert name in document["components"]["schemas"]
+
+
+async def test_openapi_is_made_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs no token, so it may cost next to nothing."""
+    first = await api.get("/openapi.json")
+    monkeypatch.delattr(routes, "build")
+    assert (await api.get("/openapi.json")).content == first.content
 
 
 def _references(value: object) -> set[str]:
