@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -38,6 +39,9 @@ OF_VENDORS = {
 """Fields that go by the names which their vendors' tools use."""
 
 MODEL = re.compile(r"scripted|(openai|anthropic):\S+")
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:_\[\]-]+")
+"""As browsers send it: lower case, no path; some apps have schemes of their own."""
 
 Role = Literal["api", "worker", "projector"]
 
@@ -68,7 +72,7 @@ class Settings(BaseModel):
     """How late a reader may be when every notification is lost."""
     heartbeat_interval_s: float = Field(default=10.0, gt=0)
     """One statement per worker and interval renews all its leases."""
-    lease_s: float = Field(default=30.0, gt=0)
+    lease_s: float = Field(default=30.0, gt=0, validate_default=True)
     """A worker silent for so long has lost its chats; three heartbeats."""
     worker_slots: int = Field(default=200, ge=1)
     """Chats that one worker runs at a time."""
@@ -110,6 +114,23 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     guard: Literal["raise", "count"] = "count"
     """What a connection held across a slow call does; tests raise."""
+
+    @field_validator("lease_s")
+    @classmethod
+    def _outlives_a_heartbeat(cls, value: float, info: ValidationInfo) -> float:
+        interval = info.data.get("heartbeat_interval_s", 0.0)
+        if value < 2 * interval:
+            # a turn longer than the lease would be taken anew again and again
+            raise ValueError(f"expected two heartbeats ({2 * interval:g} s) or more")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, value: str) -> str:
+        origins = [text.strip() for text in value.split(",")]
+        if any(origin and ORIGIN.fullmatch(origin) is None for origin in origins):
+            raise ValueError("expected https://host[:port], without * or a path")
+        return value
 
     @field_validator("model")
     @classmethod

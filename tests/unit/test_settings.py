@@ -31,6 +31,12 @@ def test_values_are_read_and_an_empty_one_is_none() -> None:
         ("PARLEY_PORT", "http"),
         ("PARLEY_POOL_SIZE", "0"),
         ("PARLEY_LEASE_S", "-1"),
+        ("PARLEY_LEASE_S", "19"),
+        ("PARLEY_CORS_ORIGINS", "*"),
+        ("PARLEY_CORS_ORIGINS", "https://a.example, https://*.b.example"),
+        ("PARLEY_CORS_ORIGINS", "https://a.example/"),
+        ("PARLEY_CORS_ORIGINS", "null"),
+        ("PARLEY_CORS_ORIGINS", "a.example"),
         ("PARLEY_ROLE_PREFIX", "Parley; DROP"),
         ("PARLEY_LOG_LEVEL", "loud"),
         ("PARLEY_MODEL", "gpt-5"),
@@ -46,6 +52,18 @@ def test_values_are_read_and_an_empty_one_is_none() -> None:
 def test_wrong_value_names_its_variable(variable: str, value: str) -> None:
     with pytest.raises(SetupError, match=rf"^{variable}: "):
         Settings.from_env({variable: value})
+
+
+def test_a_lease_outlives_its_heartbeats_also_when_only_those_are_set() -> None:
+    with pytest.raises(SetupError, match=r"^PARLEY_LEASE_S: .*two heartbeats \(32 s\)"):
+        Settings.from_env({"PARLEY_HEARTBEAT_INTERVAL_S": "16"})
+    both = {"PARLEY_HEARTBEAT_INTERVAL_S": "1", "PARLEY_LEASE_S": "2"}
+    assert Settings.from_env(both).lease_s == 2
+
+
+def test_several_origins_may_call() -> None:
+    listed = "https://a.example, http://127.0.0.1:8080,http://[::1]:3, tauri://local,"
+    assert Settings.from_env({"PARLEY_CORS_ORIGINS": listed}).cors_origins == listed
 
 
 def test_every_wrong_value_is_named_at_once() -> None:
