@@ -41,7 +41,7 @@ bounded = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-drill = settings(bounded, max_examples=300, derandomize=False)
+drill = settings(bounded, max_examples=100, derandomize=False)
 
 
 @pytest.fixture(scope="module")
