@@ -2656,16 +2656,16 @@ GRANT SELECT ON TABLE ops.stuck_chats TO parley_dba;
 -- Name: TABLE memberships; Type: ACL; Schema: platform
 
 GRANT SELECT ON TABLE platform.memberships TO parley_dba;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.memberships TO parley_service;
+GRANT SELECT,INSERT ON TABLE platform.memberships TO parley_service;
 
 -- Name: TABLE organizations; Type: ACL; Schema: platform
 
 GRANT SELECT ON TABLE platform.organizations TO parley_dba;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.organizations TO parley_service;
+GRANT SELECT,INSERT ON TABLE platform.organizations TO parley_service;
 
 -- Name: TABLE tokens; Type: ACL; Schema: platform
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.tokens TO parley_service;
+GRANT SELECT,INSERT ON TABLE platform.tokens TO parley_service;
 
 -- Name: COLUMN tokens.id; Type: ACL; Schema: platform
 
@@ -2694,11 +2694,12 @@ GRANT SELECT(expires_at) ON TABLE platform.tokens TO parley_dba;
 -- Name: COLUMN tokens.revoked_at; Type: ACL; Schema: platform
 
 GRANT SELECT(revoked_at) ON TABLE platform.tokens TO parley_dba;
+GRANT UPDATE(revoked_at) ON TABLE platform.tokens TO parley_service;
 
 -- Name: TABLE users; Type: ACL; Schema: platform
 
 GRANT SELECT ON TABLE platform.users TO parley_dba;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.users TO parley_service;
+GRANT SELECT,INSERT ON TABLE platform.users TO parley_service;
 
 -- Name: TABLE chats__v1; Type: ACL; Schema: read
 

@@ -7,5 +7,5 @@ GRANT SELECT, INSERT, DELETE ON ops.stream_tickets TO parley_service;
 GRANT SELECT ON ops.projections, ops.checkpoints, ops.parked_streams
   TO parley_service;
 GRANT SELECT ON ops.repeatables, ops._yoyo_migration TO parley_service;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA platform
-  TO parley_service;
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA platform TO parley_service;
+GRANT UPDATE (revoked_at) ON platform.tokens TO parley_service;
