@@ -17,20 +17,21 @@ Send = Callable[[Message], Awaitable[None]]
 class Outlet:
     """The sending side of one stream, owned by the task that writes to it."""
 
-    __slots__ = ("_send", "_since", "_task", "cut", "loop")
+    __slots__ = ("_task", "cut", "loop", "raw_send", "since")
 
     def __init__(self, send: Send) -> None:
-        self._send = send
+        self.raw_send = send
         self._task = asyncio.current_task()
-        self._since: float | None = None
+        self.since: float | None = None
+        """When the send began that has not come back."""
         self.loop = asyncio.get_running_loop()
         self.cut = False
 
     async def send(self, message: Message) -> None:
         """Send a ready message; waits while the client takes nothing."""
-        self._since = self.loop.time()
-        await self._send(message)
-        self._since = None
+        self.since = self.loop.time()
+        await self.raw_send(message)
+        self.since = None
 
     async def write(self, body: bytes) -> None:
         """Send bytes of the body."""
@@ -38,7 +39,7 @@ class Outlet:
 
     def cut_if_stalled(self, timeout_s: float) -> None:
         """Cancel the writing task when its send has been stuck for `timeout_s`."""
-        if self._since is not None and self.loop.time() - self._since > timeout_s:
+        if self.since is not None and self.loop.time() - self.since > timeout_s:
             self.end()
 
     def end(self) -> None:

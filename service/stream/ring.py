@@ -35,18 +35,16 @@ class Ring:
         self._budget = budget
         self._joined: dict[int, tuple[int, dict[str, Any]]] = {}
         self.start = 0
-        self.bytes = 0
-
-    @property
-    def end(self) -> int:
+        self.end = 0
         """The index after the newest frame."""
-        return self.start + len(self._frames)
+        self.bytes = 0
 
     def push(self, frame: bytes, cursor: Cursor) -> None:
         """Append a frame; the oldest go when there are too many."""
         self._joined.clear()
         self._frames.append(frame)
         self._cursors.append(cursor)
+        self.end += 1
         self._count(len(frame))
         if len(self._frames) > self._max_frames:
             self.drop_oldest()
