@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from service.api.routes import OPERATIONS
@@ -209,16 +210,17 @@ async def test_an_id_that_is_no_uuid_is_400(api: Api) -> None:
 async def test_expired_and_revoked_tokens_are_401(api: Api) -> None:
     token = bearer(api.other_token)
     assert (await api.get(CREATE, headers=token)).status_code == 200
-    async with api.stack.pool.connection() as connection:
-        await connection.execute(
+    dsn = api.stack.database.dsn
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as owner:
+        await owner.execute(
             "UPDATE platform.tokens SET expires_at = %s",
             (api.stack.now() - timedelta(days=1),),
         )
     # this API has seen one of them, and may remember it for a few seconds
     answer = await api.get(CREATE)
     assert answer.status_code == 401
-    async with api.stack.pool.connection() as connection:
-        await connection.execute(
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as owner:
+        await owner.execute(
             "UPDATE platform.tokens SET expires_at = NULL, revoked_at = now()"
         )
     assert (await api.get(CREATE)).status_code == 401

@@ -52,7 +52,7 @@ STEP_S = 60.0
 """Longer than any deadline of what a step waits for."""
 
 KILL = """
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'parley/%'
 """
 PROBLEMS = """
