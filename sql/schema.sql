@@ -923,7 +923,9 @@ BEGIN
     p.event_type || ' at version ' || p.event_version || ': ' || p.error,
     'fix the projection, then parley projections retry'
   FROM ops.parked_streams AS p
-  CROSS JOIN (SELECT max(e.position) AS position FROM es.events AS e) AS h
+  CROSS JOIN (
+    SELECT e.position FROM es.events AS e ORDER BY e.position DESC LIMIT 1
+  ) AS h
   WHERE p.skipped IS NULL
   UNION ALL
   SELECT 'worker', l.worker || ' ' || l.chat_id, NULL,
@@ -1449,8 +1451,10 @@ CREATE VIEW ops.projection_lag AS
     c.error,
     c.updated_at
    FROM (((ops.checkpoints c
-     CROSS JOIN ( SELECT COALESCE(max(e."position"), (0)::bigint) AS "position"
-           FROM es.events e) h)
+     CROSS JOIN ( SELECT COALESCE(( SELECT e."position"
+                   FROM es.events e
+                  ORDER BY e."position" DESC
+                 LIMIT 1), (0)::bigint) AS "position") h)
      LEFT JOIN ops.projections p ON ((p.name = c.projection)))
      LEFT JOIN es.events n ON ((n."position" = (c."position" + 1))));
 

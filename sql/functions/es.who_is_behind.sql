@@ -26,7 +26,9 @@ BEGIN
     p.event_type || ' at version ' || p.event_version || ': ' || p.error,
     'fix the projection, then parley projections retry'
   FROM ops.parked_streams AS p
-  CROSS JOIN (SELECT max(e.position) AS position FROM es.events AS e) AS h
+  CROSS JOIN (
+    SELECT e.position FROM es.events AS e ORDER BY e.position DESC LIMIT 1
+  ) AS h
   WHERE p.skipped IS NULL
   UNION ALL
   SELECT 'worker', l.worker || ' ' || l.chat_id, NULL,

@@ -21,7 +21,10 @@ SELECT
   c.updated_at
 FROM ops.checkpoints AS c
 CROSS JOIN (
-  SELECT coalesce(max(e.position), 0) AS position FROM es.events AS e
+  -- not max(): PostgreSQL 15 would count through the log inside a UNION
+  SELECT coalesce((
+    SELECT e.position FROM es.events AS e ORDER BY e.position DESC LIMIT 1
+  ), 0) AS position
 ) AS h
 LEFT JOIN ops.projections AS p ON p.name = c.projection
 LEFT JOIN es.events AS n ON n.position = c.position + 1;

@@ -13,11 +13,11 @@ from tests.sql.conftest import Open
 async def test_log_overview_shows_the_head(service: Connection) -> None:
     query = (
         "SELECT head, last_age >= '0', table_bytes > 0, index_bytes > 0,"
-        " notification_queue_usage FROM ops.log_overview"
+        " notification_queue_usage < 0.01 FROM ops.log_overview"
     )
     assert (await rows(service, query))[0][:2] == (0, None)
     await append(service, uuid4(), "a", "b")
-    assert await rows(service, query) == [(2, True, True, True, 0.0)]
+    assert await rows(service, query) == [(2, True, True, True, True)]
 
 
 async def test_projection_lag_counts_events_and_time(
