@@ -12,27 +12,38 @@ NOT_SENT_HERE = {"resync", "bye"}
 
 
 async def test_a_chats_frames_are_those_of_the_document(parley: Parley) -> None:
-    pause = Pause()
+    # the model says nothing before somebody listens, and waits for a part to be seen
+    start, pause = Pause(), Pause()
     clock = Call("clock", {"timezone": "UTC"})
     parley.model.answer(
-        [Reasoning("look"), "one ", clock], ["two ", pause, "three"], [Failure()]
+        [start, Reasoning("look"), "one ", clock],
+        ["two ", pause, "three"],
+        [Failure()],
     )
     chat = await parley.create("hello")
     seen = set()
     async with parley.client() as client:
         for after in (None, "0"):
-            seen |= await _hold(client, str(chat["id"]), after, parley, pause)
+            pauses = (start, pause)
+            seen |= await _hold(client, str(chat["id"]), after, parley, pauses)
     assert seen == CHAT_FRAMES.keys() - NOT_SENT_HERE
 
 
 async def _hold(
-    client: Client, chat: str, after: str | None, parley: Parley, pause: Pause
+    client: Client,
+    chat: str,
+    after: str | None,
+    parley: Parley,
+    pauses: tuple[Pause, Pause],
 ) -> set[str]:
     """Hold each frame up to the end of the second turn to its model."""
     seen, turns, asked = set(), 0, after is not None
+    start, pause = pauses
     async for frame in client.follow(chat, after=after):
         CHAT_FRAMES[frame.name].model_validate(frame.data)
         seen.add(frame.name)
+        if frame.name == "snapshot":
+            start.release()
         if frame.name == "message_part" and not asked:
             asked = True
             await parley.send(chat, "and then?")
