@@ -105,14 +105,18 @@ class Writer:
     version: int = 0
     digest: bytes | None = None
     events: Iterator[NewEvent] = field(default_factory=encoded_turns)
+    keys: str = ""
+    """What its keys begin with; made once, for it is no work of a store."""
+
+    def __post_init__(self) -> None:
+        self.keys = f"{FIRST_USER}:{self.stream.stream_id}-"
 
     def request(self) -> AppendRequest:
         """The next event, with a key of its own."""
         append = StreamAppend(
             self.stream, self.version, (next(self.events),), self.digest
         )
-        key = f"{FIRST_USER}:{self.stream.stream_id}-{self.version}"
-        return AppendRequest((append,), key, HASH)
+        return AppendRequest((append,), f"{self.keys}{self.version}", HASH)
 
     def moved(self, result: StreamResult) -> None:
         """Stand after the event that was appended."""
