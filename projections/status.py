@@ -8,17 +8,29 @@ from __future__ import annotations
 
 from service.domain.chat.state import Status
 from service.domain.events.chat import (
+    ActionRequired,
     ChatEvent,
+    ChatForked,
+    CompactionRequested,
     InterruptionFinished,
     InterruptRequested,
     MessageAppended,
+    StateReconciled,
+    ToolCallsCancelled,
+    ToolResultsSubmitted,
     TurnFailed,
     TurnFinished,
 )
 
 STATUS_TYPES = frozenset(
     {
+        "action_required",
+        "chat_forked",
+        "compaction_requested",
         "message_appended",
+        "state_reconciled",
+        "tool_calls_cancelled",
+        "tool_results_submitted",
         "interrupt_requested",
         "interruption_finished",
         "turn_finished",
@@ -33,11 +45,16 @@ def status_after(event: ChatEvent) -> Status | None:
     match event:
         case MessageAppended(role="user", visibility="user" | "both"):
             return Status.RUNNING
+        case ToolResultsSubmitted() | ToolCallsCancelled() | CompactionRequested():
+            return Status.RUNNING
+        case ActionRequired():
+            return Status.REQUIRES_ACTION
         case InterruptRequested():
+            # decide asks for it of a running chat only
             return Status.INTERRUPTING
-        case InterruptionFinished() | TurnFinished():
+        case InterruptionFinished() | TurnFinished() | ChatForked():
             return Status.WAITING
-        case TurnFailed():
+        case TurnFailed() | StateReconciled():
             return Status.ERROR
         case _:
             return None

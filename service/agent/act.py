@@ -13,12 +13,16 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from service.agent.assemble import Assembly, clean_json
 from service.agent.hold import Hold
 from service.agent.next_action import (
     Action,
+    AskClient,
+    AwaitClient,
+    Compact,
     EndInterruption,
     EndTurn,
     Generate,
@@ -31,11 +35,13 @@ from service.db.pool import Pool
 from service.domain.chat.calls import since_last_user
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import (
+    CancelToolCalls,
     CommitStep,
     DraftMessage,
     FinishError,
     FinishInterruption,
     FinishTurn,
+    RequireAction,
     StartAttempt,
 )
 from service.domain.events.chat import (
@@ -52,6 +58,13 @@ from service.providers.provider import Delta, ModelRequest, Provider, ProviderEr
 from service.tools.registry import Registry
 
 logger = logging.getLogger(__name__)
+
+CLIENT_TIME = timedelta(minutes=5)
+"""For a client to answer the calls of its tools; a person may have to be asked."""
+
+UNABLE = ChatError(
+    kind="config", message="this service has no model that shortens a history"
+)
 
 DRAIN_S = 2.0
 """For the last parts of an interrupted answer; what is not written then is not kept."""
@@ -71,10 +84,20 @@ class Means:
 async def act(action: Action, state: ChatState, *, hold: Hold, means: Means) -> None:
     """Do it and commit it. Raises what `Hold` does, Disturbed too."""
     match action:
-        case Generate():
-            await _generate(state, hold, means)
+        case Generate(not_before=not_before):
+            if await _waited_until(not_before, state, hold):
+                await _generate(state, hold, means)
         case RunTools(calls):
             await _run_tools(calls, state, hold, means)
+        case AskClient():
+            deadline = hold.now() + CLIENT_TIME
+            fence = hold.fence(state.epoch)
+            await hold.commit(RequireAction(**fence, deadline=deadline))
+        case AwaitClient(deadline):
+            if await _waited_until(deadline, state, hold):
+                await hold.commit(CancelToolCalls(**hold.fence(state.epoch)))
+        case Compact():
+            await hold.commit(FinishError(**hold.fence(state.epoch), error=UNABLE))
         case EndTurn(reason):
             await hold.commit(FinishTurn(**hold.fence(state.epoch), reason=reason))
         case EndInterruption():
@@ -83,6 +106,17 @@ async def act(action: Action, state: ChatState, *, hold: Hold, means: Means) -> 
             pass
         case _:
             assert_never(action)
+
+
+async def _waited_until(at: datetime | None, state: ChatState, hold: Hold) -> bool:
+    """Wait until then by the clock; False when asked to give the chat back before.
+
+    Raises Disturbed as soon as the log says that it is no longer waited for.
+    """
+    seconds = (at - hold.now()).total_seconds() if at else 0.0
+    if seconds > 0:
+        await hold.unless_disturbed(hold.pause(seconds), epoch=state.epoch)
+    return not hold.stopping
 
 
 async def _generate(state: ChatState, hold: Hold, means: Means) -> None:

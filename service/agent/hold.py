@@ -193,8 +193,8 @@ class Hold:
             await self._woken.wait()
 
     def _wanted(self, state: ChatState, epoch: int) -> bool:
-        running = state.status is Status.RUNNING and not state.archived
-        return running and state.epoch == epoch and self.holds(state)
+        goes_on = state.status in (Status.RUNNING, Status.REQUIRES_ACTION)
+        return goes_on and state.epoch == epoch and self.holds(state)
 
     async def _wait_out(self, what: str, error: Exception, backoff: Backoff) -> None:
         pause = backoff.next()

@@ -7,8 +7,9 @@ the same action.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from service.domain.chat.calls import outstanding_calls
+from service.domain.chat.calls import clients_calls, our_calls
 from service.domain.chat.state import ChatState, History, Message, Status
 from service.domain.events.chat import FinishReason
 from service.domain.parts import ToolCallPart
@@ -25,8 +26,27 @@ class RunTools:
 
 
 @dataclass(frozen=True, slots=True)
+class AskClient:
+    """All that is open are calls of the client's tools: wait for it from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitClient:
+    """The client has time until `deadline`; then its calls are answered for it."""
+
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Shorten the history, as somebody asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask the model for the next assistant message."""
+    """Ask the model for the next assistant message, not before that time."""
+
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,16 @@ class Nothing:
     """No worker is needed."""
 
 
-Action = RunTools | Generate | EndTurn | EndInterruption | Nothing
+Action = (
+    RunTools
+    | AskClient
+    | AwaitClient
+    | Compact
+    | Generate
+    | EndTurn
+    | EndInterruption
+    | Nothing
+)
 
 
 def next_action(state: ChatState) -> Action:
@@ -57,21 +86,27 @@ def next_action(state: ChatState) -> Action:
         case Status.INTERRUPTING:
             return EndInterruption()
         case Status.RUNNING:
-            return _running(state.messages)
+            return _running(state)
+        case Status.REQUIRES_ACTION if state.action is not None:
+            return AwaitClient(state.action.deadline)
         case _:
             return Nothing()
 
 
-def _running(messages: History) -> Action:
-    calls = outstanding_calls(messages)
-    if calls:
+def _running(state: ChatState) -> Action:
+    messages = state.messages
+    if calls := our_calls(state):
         return RunTools(tuple(calls))
+    if clients_calls(state):
+        return AskClient()
+    if state.compaction is not None:
+        return Compact()
     last = _last_said(messages)
     if last is not None and last.role == "assistant":
         return EndTurn("complete")
     if _steps(messages) >= MAX_STEPS:
         return EndTurn("max_steps")
-    return Generate()
+    return Generate(state.retry.retrying_at if state.retry else None)
 
 
 def _last_said(messages: History) -> Message | None:

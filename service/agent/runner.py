@@ -14,11 +14,22 @@ from enum import Enum
 from service.agent.act import Means, act
 from service.agent.backoff import Backoff
 from service.agent.hold import Disturbed, Hold
-from service.agent.next_action import Generate, Nothing, RunTools, next_action
+from service.agent.next_action import (
+    AwaitClient,
+    Compact,
+    Generate,
+    Nothing,
+    RunTools,
+    next_action,
+)
 from service.errors import FutureEvent, Rejection, StreamPurged
 from service.lease import LeaseLost
 
 logger = logging.getLogger(__name__)
+
+
+LONG = Generate | RunTools | Compact | AwaitClient
+"""What is not begun any more by a worker that stops."""
 
 
 class Outcome(Enum):
@@ -73,7 +84,7 @@ async def _step(hold: Hold, means: Means, *, reread: bool) -> Outcome | None:
     action = next_action(state)
     if isinstance(action, Nothing):
         return Outcome.RESTS
-    if hold.stopping and isinstance(action, Generate | RunTools):
+    if hold.stopping and isinstance(action, LONG):
         return Outcome.STOPPED
     begun_at = asyncio.get_running_loop().time()
     await act(action, state, hold=hold, means=means)

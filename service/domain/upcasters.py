@@ -27,7 +27,13 @@ CURRENT: Mapping[str, int] = {
 }
 """The newest schema version of each event type; what this release writes."""
 
-STEPS: Steps = {}
+
+def _as_it_was(data: Data) -> Data:
+    """The new fields have defaults that mean what their absence meant."""
+    return data
+
+
+STEPS: Steps = {("chat_created", 1): _as_it_was}
 
 
 def upcast(

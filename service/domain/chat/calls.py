@@ -12,8 +12,15 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from service.domain.chat.state import History, Message
-from service.domain.events.chat import MessageAppended, Role
+from service.domain.chat.state import ChatState, History, Message
+from service.domain.commands.chat import ToolOutput
+from service.domain.events.chat import (
+    ChatEvent,
+    MessageAppended,
+    PendingCall,
+    Role,
+    ToolCallsCancelled,
+)
 from service.domain.parts import Part, ToolCallPart, ToolResultPart
 
 REPLACED = "interrupted by new user message"
@@ -65,6 +72,51 @@ def outstanding(messages: Iterable[Said]) -> list[ToolCallPart]:
 def outstanding_calls(messages: History) -> list[ToolCallPart]:
     """The calls that must be answered before another user message may follow."""
     return outstanding(since_last_user(messages))
+
+
+def clients_calls(state: ChatState) -> list[ToolCallPart]:
+    """The outstanding calls of tools that a client of the chat runs."""
+    names = {tool.name for tool in state.client_tools}
+    calls = outstanding_calls(state.messages)
+    return [call for call in calls if call.tool_name in names]
+
+
+def our_calls(state: ChatState) -> list[ToolCallPart]:
+    """The outstanding calls of tools that the worker runs, unknown ones too."""
+    names = {tool.name for tool in state.client_tools}
+    calls = outstanding_calls(state.messages)
+    return [call for call in calls if call.tool_name not in names]
+
+
+def answered(state: ChatState, reason: str, now: datetime) -> list[MessageAppended]:
+    """An error for every outstanding call of the chat."""
+    return answer(outstanding_calls(state.messages), result=reason, now=now)
+
+
+def cancel(
+    state: ChatState, reason: str, now: datetime, *, actor: str | None
+) -> list[ChatEvent]:
+    """Nobody waits for the client any more: its calls have errors for results."""
+    calls = state.action.calls if state.action else ()
+    cancelled = ToolCallsCancelled(
+        at=now,
+        tool_call_ids=tuple(call.tool_call_id for call in calls),
+        reason=reason,
+        actor=actor,
+    )
+    return [*answered(state, reason, now), cancelled]
+
+
+def reply(call: PendingCall, output: ToolOutput, now: datetime) -> MessageAppended:
+    """The tool message that a client's result becomes."""
+    result = ToolResultPart(
+        tool_call_id=call.tool_call_id,
+        tool_name=call.tool_name,
+        result=output.output,
+        is_error=output.is_error,
+        created_at=now,
+    )
+    return MessageAppended(at=now, role="tool", parts=(result,))
 
 
 def answer(

@@ -6,11 +6,15 @@ from service.domain.chat.state import ChatState, ExecutionState, Holder
 from service.domain.chat.transitions import ARCHIVED, TRANSITIONS, classify, row_name
 from service.domain.commands.chat import (
     AbandonRun,
-    AcquireRun,
+    ArchiveMember,
     ChatCommand,
     CreateChat,
+    ForkChat,
     Interrupt,
-    SendMessage,
+    Reconcile,
+    SubmitToolResults,
+    UpdateChat,
+    WorkerCommand,
 )
 from service.errors import Rejection
 
@@ -25,34 +29,58 @@ def stale(fact: str) -> Rejection:
     return Rejection("stale-worker", f"{fact}; drop this work and reload")
 
 
+def archived() -> Rejection:
+    """The refusal of what an archived chat does not take."""
+    return Rejection("chat-archived", "the chat is archived; unarchive it first")
+
+
 def _by_table(current: ExecutionState, command: ChatCommand) -> Rejection | None:
     name = row_name(command)
     if current in TRANSITIONS[name]:
         return None
     if current is ExecutionState.N:
         return Rejection("chat-not-found", "there is no such chat")
-    if isinstance(command, CreateChat):
-        return Rejection("chat-exists", "a chat with this id exists already")
-    if current in ARCHIVED:
-        return Rejection("chat-archived", "the chat is archived; unarchive it first")
-    if current is not ExecutionState.INVALID and isinstance(command, Interrupt):
-        return Rejection("nothing-to-interrupt", "no turn is running")
+    match command:
+        case CreateChat() | ForkChat():
+            return Rejection("chat-exists", "a chat with this id exists already")
+        case UpdateChat() | ArchiveMember() if command.archived is not None:
+            return _not_archivable(current, archive=command.archived)
+        case Reconcile():
+            detail = f"the chat is in the legal state {current.value!r}; nothing to do"
+            return Rejection("state-valid", detail)
+        case _ if current in ARCHIVED:
+            return archived()
+        case Interrupt() if current is not ExecutionState.INVALID:
+            return Rejection("nothing-to-interrupt", "no turn is running")
+        case SubmitToolResults() if current is not ExecutionState.INVALID:
+            return Rejection("no-action-required", "no tool call waits for a client")
+        case _:
+            return _invalid(name, current)
+
+
+def _not_archivable(current: ExecutionState, *, archive: bool) -> Rejection:
+    if current is ExecutionState.INVALID:
+        return _invalid("archiving", current)
+    if archive and current in ARCHIVED:
+        return Rejection("already-archived", "the chat is archived already")
+    if archive:
+        detail = "the chat, or one of its family, is active; interrupt it or wait"
+        return Rejection("chat-active", detail)
+    return Rejection("not-archived", "the chat is not archived")
+
+
+def _invalid(name: str, current: ExecutionState) -> Rejection:
     detail = f"{name} is not allowed in state {current.value!r}; reload the chat"
     return Rejection("invalid-state", detail)
 
 
 def _by_fence(state: ChatState, command: ChatCommand) -> Rejection | None:
-    match command:
-        case CreateChat() | SendMessage() | Interrupt() | AcquireRun():
-            return None
-        case AbandonRun():
-            epoch = state.epoch
-        case _:
-            epoch = command.epoch
+    if not isinstance(command, WorkerCommand):
+        return None
     if state.holder != Holder(command.worker, command.term):
         held = f"held by {state.holder.worker!r}" if state.holder else "not held"
         detail = f"the chat is {held} at term {state.term}, not by {command.worker!r}"
         return stale(f"{detail} at term {command.term}")
-    if state.epoch != epoch:
-        return stale(f"the chat is at epoch {state.epoch}, expected {epoch}")
+    if not isinstance(command, AbandonRun) and state.epoch != command.epoch:
+        return stale(f"the chat is at epoch {state.epoch}, expected {command.epoch}")
     return None

@@ -6,6 +6,7 @@ states, so that folding n messages costs O(n).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,13 @@ from uuid import UUID
 from service.domain.events.chat import (
     AttemptKind,
     ChatError,
+    ClientTool,
     ClientType,
+    Origin,
+    PendingCall,
+    PlanMode,
     Role,
+    TitleSource,
     TurnSettings,
     Visibility,
 )
@@ -93,6 +99,24 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A failed attempt that is tried again: what the banner shows."""
+
+    attempt: int
+    delay_ms: int
+    retrying_at: datetime
+    error: ChatError
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAction:
+    """Calls that wait for a client, and until when."""
+
+    calls: tuple[PendingCall, ...]
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who may work on the chat: set by run_acquired, cleared by run_abandoned.
 
@@ -124,6 +148,23 @@ class History(Sequence[Message]):
     def truncate(self, length: int) -> History:
         """The first `length` messages."""
         return History(self._items, min(length, self._length))
+
+    def before(self, message_id: int) -> History:
+        """The messages older than this one."""
+        return self.truncate(self._place_of(message_id))
+
+    def find(self, message_id: int) -> Message | None:
+        """The message with this id."""
+        place = self._place_of(message_id)
+        if place < self._length and self._items[place].id == message_id:
+            return self._items[place]
+        return None
+
+    def _place_of(self, message_id: int) -> int:
+        """Where the message stands, or would stand: ids ascend."""
+        return bisect_left(
+            self._items, message_id, hi=self._length, key=lambda message: message.id
+        )
 
     def __len__(self) -> int:
         return self._length
@@ -163,10 +204,27 @@ class ChatState:
     organization_id: UUID | None = None
     owner_id: UUID | None = None
     title: str = ""
+    title_source: TitleSource = "fallback"
     client_type: ClientType = "api"
     labels: dict[str, str] = field(default_factory=dict)
     parent_chat_id: UUID | None = None
     root_chat_id: UUID | None = None
+    """The first chat of its family; None for that one."""
+    children: tuple[UUID, ...] = ()
+    """The rest of its family, oldest first; only a root has some."""
+    origin: Origin | None = None
+    """Where a fork comes from."""
+    plan_mode: PlanMode = ""
+    workspace_id: UUID | None = None
+    model_config_id: UUID | None = None
+    mcp_server_ids: tuple[UUID, ...] = ()
+    client_tools: tuple[ClientTool, ...] = ()
+    pin_key: str | None = None
+    """Sort key among its owner's pins; None for a chat that is no pin."""
+    read_up_to: int = 0
+    """The newest message that its owner has seen."""
+    first_unread: int | None = None
+    """The first answer after that one."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     archived: bool = False
@@ -181,6 +239,10 @@ class ChatState:
     attempt: int = 0
     """Attempts started within this epoch."""
     episode: Episode | None = None
+    retry: Retry | None = None
+    action: PendingAction | None = None
+    compaction: int | None = None
+    """Version of the request to shorten the history, until that is done or moot."""
     holder: Holder | None = None
     term: int = 0
     """The highest term ever acquired."""
@@ -188,3 +250,7 @@ class ChatState:
     @property
     def exists(self) -> bool:
         return self.owner_id is not None
+
+    @property
+    def is_root(self) -> bool:
+        return self.root_chat_id is None

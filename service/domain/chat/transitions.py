@@ -13,7 +13,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from service.domain.chat.state import ChatState, ExecutionState, Status
-from service.domain.commands.chat import ChatCommand, SendMessage
+from service.domain.commands.chat import (
+    ArchiveMember,
+    ChatCommand,
+    SendMessage,
+    UpdateChat,
+)
 
 S = ExecutionState
 
@@ -40,19 +45,38 @@ def _stay(states: str) -> Row:
     return _row(**{state: state for state in states.split()})
 
 
+EVERYWHERE = "W E0 E1 R0 R1 I0 I1 A0 A1 XW XE0 XE1"
+
 TRANSITIONS: Mapping[str, Row] = MappingProxyType(
     {
         "CreateChat": _row(N="R0"),
+        "ForkChat": _row(N="W"),
         "SendMessage(queue)": _row(
             W_E0="R0", E1="R1", R0_R1="R1", I0_I1="I1", A0_A1="A1"
         ),
         "SendMessage(interrupt)": _row(
             W_E0="R0", E1="R1", R0_R1="I1", I0_I1="I1", A0_A1="R1"
         ),
+        "EditMessage": _row(W_E0_E1_R0_R1_I0_I1_A0_A1="R0"),
+        "DeleteQueued": _row(E1="E0 E1", R1="R0 R1", I1="I0 I1", A1="A0 A1"),
+        "PromoteQueued": _row(E1_A1="R0 R1", R1_I1="I1"),
         "Interrupt": _row(R0="I0", R1="I1", A0="R0", A1="R1"),
+        "SubmitToolResults": _row(A0="R0", A1="R1"),
+        "RequestCompaction": _row(W_E0="R0", E1="R1"),
+        "Reconcile": _row(Invalid="E0 E1"),
+        "UpdateChat": _stay(EVERYWHERE),
+        "UpdateChat(archive)": _row(W="XW", E0="XE0", E1="XE1"),
+        "UpdateChat(unarchive)": _row(XW="W", XE0="E0", XE1="E1"),
+        "ArchiveMember(archive)": _row(W_XW="XW", E0_XE0="XE0", E1_XE1="XE1"),
+        "ArchiveMember(unarchive)": _row(W_XW="W", E0_XE0="E0", E1_XE1="E1"),
+        "MoveReadCursor": _stay(EVERYWHERE),
+        "SpawnChild": _stay("R0 R1"),
         "AcquireRun": _stay("R0 R1 I0 I1 A0 A1"),
         "AbandonRun": _stay("W E0 E1 R0 R1 I0 I1 A0 A1"),
         "StartAttempt": _stay("R0 R1"),
+        "ScheduleRetry": _stay("R0 R1"),
+        "RequireAction": _row(R0="A0", R1="A1"),
+        "CancelToolCalls": _row(A0="R0", A1="R1"),
         "CommitStep": _stay("R0 R1"),
         "FinishInterruption": _row(I0="W", I1="R0 R1"),
         "FinishTurn": _row(R0="W", R1="R0 R1"),
@@ -64,9 +88,15 @@ TRANSITIONS: Mapping[str, Row] = MappingProxyType(
 def row_name(command: ChatCommand) -> str:
     """The row of the table that a command belongs to."""
     name = type(command).__name__
-    if isinstance(command, SendMessage):
-        return f"{name}({command.busy_behavior})"
-    return name
+    match command:
+        case SendMessage():
+            return f"{name}({command.busy_behavior})"
+        case UpdateChat(archived=None):
+            return name
+        case UpdateChat() | ArchiveMember():
+            return f"{name}({'archive' if command.archived else 'unarchive'})"
+        case _:
+            return name
 
 
 def classify(state: ChatState) -> ExecutionState:

@@ -5,23 +5,37 @@ The fence has let the command through: worker, term and epoch are current.
 
 from __future__ import annotations
 
-from service.domain.chat.calls import CUT_OFF, answer, outstanding, since_last_user
+from service.domain.chat.calls import (
+    CUT_OFF,
+    answer,
+    cancel,
+    clients_calls,
+    our_calls,
+    outstanding,
+    since_last_user,
+)
 from service.domain.chat.queue import promote, promoted
 from service.domain.chat.refusals import stale
 from service.domain.chat.state import ChatState, Episode
 from service.domain.commands.chat import (
     AcquireRun,
+    CancelToolCalls,
     CommitStep,
     DraftMessage,
     FinishInterruption,
     FinishTurn,
+    RequireAction,
+    ScheduleRetry,
     StartAttempt,
 )
 from service.domain.events.chat import (
+    ActionRequired,
     ChatEvent,
     GenerationAttemptStarted,
     InterruptionFinished,
     MessageAppended,
+    PendingCall,
+    RetryScheduled,
     RunAcquired,
     StepCommitted,
     TurnFinished,
@@ -45,6 +59,51 @@ def start_attempt(state: ChatState, command: StartAttempt) -> list[ChatEvent]:
             kind=command.kind,
         )
     ]
+
+
+def schedule_retry(
+    state: ChatState, command: ScheduleRetry
+) -> list[ChatEvent] | Rejection:
+    episode = state.episode
+    if episode is None or episode.attempt != command.attempt:
+        return stale(f"attempt {command.attempt} is not the open one")
+    return [
+        RetryScheduled(
+            at=command.now,
+            epoch=episode.epoch,
+            attempt=episode.attempt,
+            delay_ms=command.delay_ms,
+            retrying_at=command.retrying_at,
+            error=command.error,
+        )
+    ]
+
+
+def require_action(
+    state: ChatState, command: RequireAction
+) -> list[ChatEvent] | Rejection:
+    if our_calls(state):
+        return stale("calls are open that the worker runs")
+    calls = clients_calls(state)
+    if not calls:
+        return stale("no call waits for a client")
+    pending = tuple(
+        PendingCall(
+            tool_call_id=call.tool_call_id, tool_name=call.tool_name, args=call.args
+        )
+        for call in calls
+    )
+    return [
+        ActionRequired(at=command.now, tool_calls=pending, deadline=command.deadline)
+    ]
+
+
+def cancel_tool_calls(
+    state: ChatState, command: CancelToolCalls
+) -> list[ChatEvent] | Rejection:
+    if state.action is not None and command.now < state.action.deadline:
+        return stale("the client still has time")
+    return cancel(state, command.reason, command.now, actor=None)
 
 
 def commit_step(state: ChatState, command: CommitStep) -> list[ChatEvent] | Rejection:

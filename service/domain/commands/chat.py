@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from service.domain.events.chat import (
     AttemptKind,
     BusyBehavior,
     ChatError,
+    ChatEvent,
+    ClientTool,
     ClientType,
     FinishReason,
+    PlanMode,
+    TitleSource,
     TurnSettings,
     Usage,
     Visibility,
@@ -38,8 +42,20 @@ class DraftMessage(BaseModel):
     visibility: Visibility = "both"
 
 
+class ToolOutput(BaseModel):
+    """What a client's tool gave back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    tool_call_id: str
+    output: JsonValue = None
+    is_error: bool = False
+
+
 class CreateChat(_Command):
-    """A user starts a chat with a first message. `title` is the fallback title."""
+    """A chat starts with a first message. `title` is the fallback title.
+
+    A spawned chat names its parent and root; see SpawnChild.
+    """
 
     organization_id: UUID
     owner_id: UUID
@@ -49,10 +65,30 @@ class CreateChat(_Command):
     settings: TurnSettings | None = None
     client_type: ClientType = "api"
     labels: dict[str, str] = Field(default_factory=dict)
+    plan_mode: PlanMode = ""
+    client_tools: tuple[ClientTool, ...] = ()
+    parent_chat_id: UUID | None = None
+    root_chat_id: UUID | None = None
+
+
+class ForkChat(_Command):
+    """A new chat that begins as a copy: `events` are those of the other chat, 1 to n.
+
+    They end at an append border, and none of them was erased.
+    """
+
+    actor: str
+    source_chat_id: UUID
+    owner_id: UUID
+    organization_id: UUID
+    events: tuple[ChatEvent, ...] = Field(min_length=1)
 
 
 class SendMessage(_Command):
-    """A user says something; a busy chat queues it, or is interrupted first."""
+    """A user says something; a busy chat queues it, or is interrupted first.
+
+    `settings.plan_mode` becomes the chat's at once, whatever happens to the message.
+    """
 
     sender_id: UUID
     parts: tuple[Part, ...] = Field(min_length=1)
@@ -60,11 +96,101 @@ class SendMessage(_Command):
     busy_behavior: BusyBehavior = "queue"
 
 
+class EditMessage(_Command):
+    """Take back a user message and all that followed, and say this instead.
+
+    Without `settings` the new message keeps those of the old one.
+    """
+
+    sender_id: UUID
+    message_id: int
+    parts: tuple[Part, ...] = Field(min_length=1)
+    settings: TurnSettings | None = None
+
+
+class DeleteQueued(_Command):
+    """Take a message out of the queue."""
+
+    actor: str
+    queued_id: int
+
+
+class PromoteQueued(_Command):
+    """Take a message of the queue next; a running turn is interrupted for it."""
+
+    actor: str
+    queued_id: int
+
+
 class Interrupt(_Command):
     """Stop the running turn; what was said is kept."""
 
     actor: str
     reason: str | None = None
+
+
+class SubmitToolResults(_Command):
+    """A client answers the calls that wait for it: all of them, or none."""
+
+    actor: str
+    results: tuple[ToolOutput, ...]
+
+
+class RequestCompaction(_Command):
+    """Shorten the history before the next turn."""
+
+    actor: str
+
+
+class Reconcile(_Command):
+    """Put a chat that is in no legal state into error."""
+
+    actor: str
+
+
+class UpdateChat(_Command):
+    """Change what the chat is called, where it stands, what its turns use.
+
+    A field that is not given is not touched. All of them change, or none.
+    """
+
+    actor: str
+    title: str | None = None
+    title_source: TitleSource = "user"
+    expected_title: str | None = None
+    """Only while the title is still this one; for who took long to think of one."""
+    labels: dict[str, str] | None = None
+    pin_key: str | None = None
+    """Sort key among the owner's pins; empty: no pin any more."""
+    plan_mode: PlanMode | None = None
+    workspace_id: UUID | None = None
+    model_config_id: UUID | None = None
+    mcp_server_ids: tuple[UUID, ...] | None = None
+    archived: bool | None = None
+
+
+class ArchiveMember(_Command):
+    """A chat goes where the root of its family goes; part of the root's request."""
+
+    actor: str
+    archived: bool
+
+
+class MoveReadCursor(_Command):
+    """The owner has seen everything up to `message_id`; None: up to the newest."""
+
+    actor: str
+    message_id: int | None = None
+
+
+class SpawnChild(_Command):
+    """A chat of this root's family is created; its CreateChat is in the same request.
+
+    A depth of one: whoever spawns is the root.
+    """
+
+    actor: str
+    child_id: UUID
 
 
 class AcquireRun(_Command):
@@ -91,6 +217,27 @@ class StartAttempt(_Fenced):
     """The worker is about to call the model or to run tools."""
 
     kind: AttemptKind
+
+
+class ScheduleRetry(_Fenced):
+    """The attempt failed in a way that may pass; the next begins at `retrying_at`."""
+
+    attempt: int
+    delay_ms: int
+    retrying_at: Instant
+    error: ChatError
+
+
+class RequireAction(_Fenced):
+    """All that is left to answer are calls of the client's tools; wait for them."""
+
+    deadline: Instant
+
+
+class CancelToolCalls(_Fenced):
+    """The client's time is up: its calls are answered with an error."""
+
+    reason: str = "timed out"
 
 
 class CommitStep(_Fenced):
@@ -123,15 +270,35 @@ class FinishError(_Fenced):
     error: ChatError
 
 
-ChatCommand = (
+UserCommand = (
     CreateChat
+    | ForkChat
     | SendMessage
+    | EditMessage
+    | DeleteQueued
+    | PromoteQueued
     | Interrupt
-    | AcquireRun
-    | AbandonRun
+    | SubmitToolResults
+    | RequestCompaction
+    | Reconcile
+    | UpdateChat
+    | ArchiveMember
+    | MoveReadCursor
+    | SpawnChild
+)
+"""What people and programs ask for."""
+
+WorkerCommand = (
+    AbandonRun
     | StartAttempt
+    | ScheduleRetry
+    | RequireAction
+    | CancelToolCalls
     | CommitStep
     | FinishInterruption
     | FinishTurn
     | FinishError
 )
+"""What only the worker that holds the chat may ask for."""
+
+ChatCommand = UserCommand | AcquireRun | WorkerCommand

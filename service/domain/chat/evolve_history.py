@@ -1,0 +1,179 @@
+"""The fold of what was said: messages, the queue, edits and forks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from service.domain.chat.state import ChatState, Message, QueuedMessage, Status
+from service.domain.events.history import (
+    ChatCreated,
+    ChatForked,
+    HistoryEvent,
+    HistoryTruncated,
+    MessageAppended,
+    MessageQueued,
+    QueueCleared,
+    QueueItemDeleted,
+    QueueItemMoved,
+)
+
+
+def apply(state: ChatState, event: HistoryEvent, version: int) -> ChatState:
+    """The state after `event`, which has this version."""
+    match event:
+        case ChatCreated():
+            return _created(state, event)
+        case MessageAppended():
+            return _appended(state, event, version)
+        case MessageQueued():
+            return _queued(state, event, version)
+        case QueueItemDeleted(queued_id=queued_id):
+            return replace(state, queue=_without(state.queue, queued_id))
+        case QueueItemMoved(queued_id=queued_id):
+            return replace(state, queue=_headed_by(state.queue, queued_id))
+        case QueueCleared():
+            return replace(state, queue=())
+        case HistoryTruncated():
+            return _truncated(state, event, version)
+        case ChatForked():
+            return _forked(state, event, version)
+        case _:
+            assert_never(event)
+
+
+def message_of(event: MessageAppended, version: int) -> Message:
+    """The message that this event, at this version, put into the history."""
+    return Message(
+        id=version,
+        role=event.role,
+        visibility=event.visibility,
+        parts=event.parts,
+        created_at=event.at,
+        created_by=event.created_by,
+        settings=event.settings,
+        queued_id=event.queued_id,
+        replaces=_replaced(event),
+    )
+
+
+def _created(state: ChatState, event: ChatCreated) -> ChatState:
+    return replace(
+        state,
+        organization_id=event.organization_id,
+        owner_id=event.owner_id,
+        title=event.title,
+        title_source=event.title_source,
+        client_type=event.client_type,
+        labels=event.labels,
+        parent_chat_id=event.parent_chat_id,
+        root_chat_id=event.root_chat_id,
+        plan_mode=event.plan_mode,
+        client_tools=event.client_tools,
+        created_at=event.at,
+    )
+
+
+def _appended(state: ChatState, event: MessageAppended, version: int) -> ChatState:
+    state = replace(
+        state,
+        messages=state.messages.append(message_of(event, version)),
+        queue=_without(state.queue, event.queued_id),
+        epoch=version,
+        attempt=0,
+        retry=None,
+        first_unread=_unread(state, event, version),
+    )
+    if event.role != "user" or event.visibility == "model":
+        return state
+    return replace(
+        state,
+        status=Status.RUNNING,
+        turn_id=version,
+        action=None,
+        compaction=None,
+    )
+
+
+def _unread(state: ChatState, event: MessageAppended, version: int) -> int | None:
+    answers = event.role == "assistant" and event.visibility != "model"
+    if answers and state.first_unread is None:
+        return version
+    return state.first_unread
+
+
+def _replaced(event: MessageAppended) -> tuple[int, int] | None:
+    if event.epoch is None or event.attempt is None:
+        return None
+    return event.epoch, event.attempt
+
+
+def _without(
+    queue: tuple[QueuedMessage, ...], queued_id: int | None
+) -> tuple[QueuedMessage, ...]:
+    if queued_id is None:
+        return queue
+    return tuple(item for item in queue if item.id != queued_id)
+
+
+def _headed_by(
+    queue: tuple[QueuedMessage, ...], queued_id: int
+) -> tuple[QueuedMessage, ...]:
+    head = tuple(item for item in queue if item.id == queued_id)
+    return (*head, *_without(queue, queued_id))
+
+
+def _queued(state: ChatState, event: MessageQueued, version: int) -> ChatState:
+    item = QueuedMessage(
+        id=version,
+        parts=event.parts,
+        created_at=event.at,
+        created_by=event.created_by,
+        settings=event.settings,
+    )
+    return replace(state, queue=(*state.queue, item))
+
+
+def _truncated(state: ChatState, event: HistoryTruncated, version: int) -> ChatState:
+    unread = state.first_unread
+    return replace(
+        state,
+        messages=state.messages.before(event.from_id),
+        # what was seen stays seen, also when it is no longer there
+        first_unread=None if unread is None or unread >= event.from_id else unread,
+        epoch=version,
+        attempt=0,
+        turn_id=None,
+        episode=None,
+        retry=None,
+        action=None,
+        compaction=None,
+    )
+
+
+def _forked(state: ChatState, event: ChatForked, version: int) -> ChatState:
+    newest = state.messages[-1].id if state.messages else 0
+    return replace(
+        state,
+        organization_id=event.organization_id,
+        owner_id=event.owner_id,
+        origin=event.origin,
+        parent_chat_id=None,
+        root_chat_id=None,
+        children=(),
+        created_at=event.at,
+        archived=False,
+        pin_key=None,
+        read_up_to=newest,
+        first_unread=None,
+        status=Status.WAITING,
+        queue=(),
+        epoch=version,
+        attempt=0,
+        turn_id=None,
+        episode=None,
+        retry=None,
+        action=None,
+        compaction=None,
+        holder=None,
+    )
