@@ -1,8 +1,8 @@
 """Compare two versions of a read model by SQL, at the same position of the log.
 
 Both are held for as long as it takes, so projectors leave these two alone meanwhile;
-readers notice nothing. Rows are matched by primary key; columns that only one of the
-versions has are named, not compared.
+readers notice nothing. Rows are matched by primary key, unless the projection says what
+counts; columns that only one of the versions has are named, not compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from psycopg import sql
 
 from projections.level import bring_to, hold, known, need_running
-from projections.projection import Projection
+from projections.projection import Compared, Projection
 from projections.tables import LOCK_TIMEOUT_MS, patiently
 from projections.versions import Version, versions
 from service.db.pool import Connection
@@ -24,13 +24,15 @@ from service.errors import SetupError
 SAMPLES = 5
 """Rows shown of each kind: enough to see what kind of difference it is."""
 
-COLUMNS = """
-SELECT a.attname, coalesce(a.attnum = ANY (i.indkey), false)
-FROM pg_attribute AS a
-LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary
-WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+KEY = """
+SELECT a.attname
+FROM pg_index AS i
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = %s::regclass AND i.indisprimary
 ORDER BY a.attnum
 """
+
+NO_ROWS = sql.SQL('SELECT * FROM ({}) AS "?all" LIMIT 0')
 
 COMPARE = sql.SQL("""
 SELECT count(*) FILTER (WHERE d.new IS NULL), count(*) FILTER (WHERE d.old IS NULL),
@@ -41,8 +43,8 @@ SELECT count(*) FILTER (WHERE d.new IS NULL), count(*) FILTER (WHERE d.old IS NU
     FILTER (WHERE d.old IS NOT NULL AND d.new IS NOT NULL))[:{samples}]
 FROM (
   SELECT to_jsonb("?old") AS old, to_jsonb("?new") AS new
-  FROM (SELECT {columns} FROM read.{old}) AS "?old"
-  FULL JOIN (SELECT {columns} FROM read.{new}) AS "?new" USING ({keys})
+  FROM (SELECT {columns} FROM ({old}) AS "?all") AS "?old"
+  FULL JOIN (SELECT {columns} FROM ({new}) AS "?all") AS "?new" USING ({keys})
   WHERE to_jsonb("?old") IS DISTINCT FROM to_jsonb("?new")) AS d
 """)
 """Aliases that no column has: where one has, its name would mean the column."""
@@ -106,7 +108,7 @@ async def _diff(
             need_running(version)
         both = await _level(connection, projection, numbers)
         tables = [
-            await _compare(connection, table, *numbers)
+            await _compare(connection, projection, table, numbers)
             for table in _common_tables(both[0], both[1])
         ]
     was, now = both
@@ -136,18 +138,28 @@ def _common_tables(old: Version, new: Version) -> list[str]:
     return list(new.tables)
 
 
-async def _compare(connection: Connection, table: str, old: int, new: int) -> TableDiff:
-    names = [f"{table}__v{old}", f"{table}__v{new}"]
-    theirs, ours = [await _columns(connection, name) for name in names]
-    keys = [name for name, is_key in ours.items() if is_key]
-    if not keys or keys != [name for name, is_key in theirs.items() if is_key]:
-        raise SetupError(f"read.{names[1]} and read.{names[0]} have no key in common")
+async def _compare(
+    connection: Connection, projection: Projection, table: str, numbers: Sequence[int]
+) -> TableDiff:
+    names = [f"{table}__v{number}" for number in numbers]
+    rule = projection.compared.get(table)
+    if rule is None:
+        queries: list[sql.Composable] = [
+            sql.SQL("SELECT * FROM read.{}").format(sql.Identifier(name))
+            for name in names
+        ]
+        keys = await _common_key(connection, *names)
+    else:
+        queries = [_relation(rule, number) for number in numbers]
+        keys = rule.keys
+    theirs, ours = [await _columns(connection, query) for query in queries]
+    without = frozenset() if rule is None else rule.without
     statement = COMPARE.format(
         samples=sql.Literal(SAMPLES),
-        columns=_names([name for name in ours if name in theirs]),
+        columns=_names([n for n in ours if n in theirs and n not in without]),
         keys=_names(keys),
-        old=sql.Identifier(names[0]),
-        new=sql.Identifier(names[1]),
+        old=queries[0],
+        new=queries[1],
     )
     cursor = await connection.execute(statement)
     ((only_old, only_new, different, *samples),) = await cursor.fetchall()
@@ -171,9 +183,26 @@ async def _compare(connection: Connection, table: str, old: int, new: int) -> Ta
     )
 
 
-async def _columns(connection: Connection, table: str) -> dict[str, bool]:
-    cursor = await connection.execute(COLUMNS, (f"read.{table}",))
-    return dict(await cursor.fetchall())
+def _relation(rule: Compared, version: int) -> sql.SQL:
+    # the text is a projection's own, like its statements
+    return sql.SQL(rule.relation.replace("{v}", str(version)))
+
+
+async def _common_key(connection: Connection, old: str, new: str) -> Sequence[str]:
+    theirs, ours = await _key(connection, old), await _key(connection, new)
+    if not ours or ours != theirs:
+        raise SetupError(f"read.{new} and read.{old} have no key in common")
+    return ours
+
+
+async def _key(connection: Connection, table: str) -> list[str]:
+    cursor = await connection.execute(KEY, (f"read.{table}",))
+    return [name for (name,) in await cursor.fetchall()]
+
+
+async def _columns(connection: Connection, query: sql.Composable) -> list[str]:
+    cursor = await connection.execute(NO_ROWS.format(query))
+    return [column.name for column in cursor.description or ()]
 
 
 async def _count(connection: Connection, table: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -69,6 +69,22 @@ Purge = Callable[[Sequence[UUID]], list[Statement]]
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What two versions of a table must have in common; else every column and row.
+
+    For tables that also hold what only their own version can know, such as numbers
+    that count what has been erased since.
+    """
+
+    relation: str
+    """A query with the rows that count; `{v}` is the version of the projection."""
+    keys: tuple[str, ...]
+    """The columns of it by which rows are matched."""
+    without: frozenset[str] = frozenset()
+    """The columns of it that may differ."""
+
+
+@dataclass(frozen=True, slots=True)
 class Projection:
     """One read model: its SQL makes its tables and, below `-- [view]`, its view."""
 
@@ -86,6 +102,8 @@ class Projection:
     """The SQL, or the file that holds it; None: `sql/read/<name>.sql` of Parley."""
     purge: Purge | None = None
     """What takes purged streams out; None: per stream `forget`, else nothing."""
+    compared: Mapping[str, Compared] = field(default_factory=dict)
+    """Table name -> what a diff of two versions compares of it."""
     definition: int | None = None
     """The version as written, when this is a rebuild of it under another one."""
 

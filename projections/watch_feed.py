@@ -5,6 +5,10 @@ They count what stands in the table: a chat's row knows the position of the even
 gave it its status, and what is not beyond it is passed over when it comes again.
 
 A status counts at the end of an append only: what a chat was in between is not told.
+
+A number is what one version of the read model counted. What an erased chat was is in no
+later version, nor whose it was, so a rebuild numbers its owner's rows anew; the digest
+in a watcher's id does not fit then, and it gets a resync.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from projections.projection import Entry, Projection, Row, Statement
+from projections.projection import Compared, Entry, Projection, Row, Statement
 from projections.status import status_after
 from service.domain.chat.state import Status
 from service.domain.events.chat import ChatCreated, ChatEvent, TurnFailed
@@ -92,18 +96,17 @@ WHERE f.recorded_at < (%s::json -> 0 ->> 'before')::timestamptz
 TELL_DELETED = """
 INSERT INTO read.watch_feed__v{v}
 SELECT c.owner_id, o.number + row_number() OVER (
-    PARTITION BY c.owner_id ORDER BY c.position),
-  'deleted', c.chat_id, f.version, c.status, NULL, f.at, f.newest,
-  left(encode(sha256(uuid_send(c.chat_id)), 'hex'), 8)
+    PARTITION BY c.owner_id ORDER BY e.position),
+  'deleted', c.chat_id, e.version, c.status, NULL, e.recorded_at, e.recorded_at,
+  left(encode(e.digest, 'hex'), 8)
 FROM json_to_recordset(%s) AS u (id uuid)
 JOIN read.watch_chats__v{v} AS c ON c.chat_id = u.id
 JOIN read.watch_owners__v{v} AS o ON o.owner_id = c.owner_id
 CROSS JOIN LATERAL (
-  SELECT coalesce(max(t.version) FILTER (WHERE t.chat_id = c.chat_id), 0) AS version,
-    max(t.updated_at) AS at, max(t.recorded_at) AS newest
-  FROM read.watch_feed__v{v} AS t WHERE t.owner_id = c.owner_id) AS f
-WHERE f.newest IS NOT NULL
+  SELECT p.version, p.position, p.recorded_at, p.digest FROM es.events AS p
+  WHERE p.stream_id = c.chat_id ORDER BY p.version DESC LIMIT 1) AS e
 """
+"""The last event of the stream is its `stream_purged`: nothing comes after it."""
 
 COUNT_DELETED = COUNT.replace("(chat_id uuid)", "(id uuid)").replace(
     "u.chat_id", "u.id"
@@ -118,6 +121,26 @@ WHERE last_error IS NOT NULL AND chat_id IN (
 FORGET = """
 DELETE FROM read.watch_chats__v{v}
 WHERE chat_id IN (SELECT u.id FROM json_to_recordset(%s) AS u (id uuid))
+"""
+
+TOLD = """
+SELECT f.*, lag(f.digest) OVER (PARTITION BY f.owner_id ORDER BY f.number) AS follows
+FROM read.watch_feed__v{v} AS f
+JOIN read.watch_chats__v{v} AS c ON c.chat_id = f.chat_id
+WHERE f.recorded_at >= (
+  SELECT e.recorded_at FROM es.events AS e ORDER BY e.position DESC LIMIT 1)
+  - interval '7 days'
+"""
+"""Rows of chats that are there, and what each follows; what may be pruned may be gone.
+
+A version that saw events which are erased now was pruned by them, too.
+"""
+
+WATCHED = """
+SELECT o.* FROM read.watch_owners__v{v} AS o
+WHERE EXISTS (
+  SELECT FROM read.watch_chats__v{v} AS c
+  WHERE c.owner_id = o.owner_id AND c.shown IS NOT NULL)
 """
 
 
@@ -245,4 +268,12 @@ WATCH_FEED = Projection(
     project=project,
     per_stream=False,
     purge=purge,
+    compared={
+        "watch_feed": Compared(
+            TOLD, keys=("chat_id", "version"), without=frozenset({"number"})
+        ),
+        "watch_owners": Compared(
+            WATCHED, keys=("owner_id",), without=frozenset({"number", "digest"})
+        ),
+    },
 )  # fmt: skip

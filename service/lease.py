@@ -23,12 +23,13 @@ STATEMENT_TIMEOUT_S = 10.0
 """Statements here take milliseconds; one silent for so long has lost its connection."""
 
 ACQUIRE = """
-INSERT INTO ops.leases AS l (chat_id, worker, term)
-VALUES (%(chat)s, %(worker)s, %(floor)s + 1)
+INSERT INTO ops.leases AS l (chat_id, worker, term, lease_time)
+VALUES (%(chat)s, %(worker)s, %(floor)s + 1, %(lease)s * interval '1 second')
 ON CONFLICT (chat_id) DO UPDATE SET
   worker = EXCLUDED.worker,
   term = greatest(l.term + 1, EXCLUDED.term),
-  heartbeat_at = clock_timestamp()
+  heartbeat_at = clock_timestamp(),
+  lease_time = EXCLUDED.lease_time
 WHERE l.worker = EXCLUDED.worker OR l.heartbeat_at NOT BETWEEN
   clock_timestamp() - %(lease)s * interval '1 second'
   AND clock_timestamp() + %(lease)s * interval '1 second'
@@ -37,7 +38,7 @@ RETURNING term
 """A heartbeat far in the future was made by a clock that has since been set back.
 
 A row of this same worker is one whose answer was lost: a worker asks for a chat only
-while it does not run it.
+while it does not run it. The lease time in the row is for people; workers go by theirs.
 """
 
 RENEW = """

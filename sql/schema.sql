@@ -899,9 +899,9 @@ $$;
 
 COMMENT ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) IS 'Problems in a range of positions: holes, digests, order, borders; no row: intact.';
 
--- Name: who_is_behind(); Type: FUNCTION; Schema: es
+-- Name: who_is_behind(interval); Type: FUNCTION; Schema: es
 
-CREATE FUNCTION es.who_is_behind() RETURNS TABLE(who text, name text, behind_events bigint, behind_for interval, state text, advice text)
+CREATE FUNCTION es.who_is_behind(longest_transaction interval DEFAULT '00:01:00'::interval) RETURNS TABLE(who text, name text, behind_events bigint, behind_for interval, state text, advice text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -910,6 +910,11 @@ CREATE FUNCTION es.who_is_behind() RETURNS TABLE(who text, name text, behind_eve
     AS $$
 #variable_conflict use_column
 BEGIN
+  IF NOT pg_has_role('pg_read_all_stats', 'USAGE') THEN
+    RAISE NOTICE 'sessions and replicas are hidden from %', current_user
+      USING HINT = 'an administrator may GRANT pg_monitor TO your login; use it '
+        'without SET ROLE';
+  END IF;
   RETURN QUERY
   SELECT 'projection', l.projection || '__v' || l.version, l.lag_events,
     l.lag_age, concat_ws(': ', l.state, l.error),
@@ -931,14 +936,14 @@ BEGIN
   SELECT 'worker', l.worker || ' ' || l.chat_id, NULL,
     clock_timestamp() - l.heartbeat_at, 'silent', 'its chats are free for others'
   FROM ops.leases AS l
-  WHERE l.heartbeat_at < clock_timestamp() - interval '30 s'
+  WHERE l.heartbeat_at + l.lease_time < clock_timestamp()
   UNION ALL
   SELECT 'session', a.application_name || ' ' || a.pid, NULL,
     clock_timestamp() - a.xact_start, a.state,
     'its snapshot stops vacuum: end the transaction'
   FROM pg_stat_activity AS a
   WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-    AND a.xact_start < clock_timestamp() - interval '1 min'
+    AND a.xact_start < clock_timestamp() - longest_transaction
   UNION ALL
   SELECT 'replica', r.application_name, NULL, r.replay_lag, r.state,
     'see pg_stat_replication'
@@ -952,9 +957,9 @@ BEGIN
 END
 $$;
 
--- Name: FUNCTION who_is_behind(); Type: COMMENT; Schema: es
+-- Name: FUNCTION who_is_behind(longest_transaction interval); Type: COMMENT; Schema: es
 
-COMMENT ON FUNCTION es.who_is_behind() IS 'Projections, parked streams, silent workers, old transactions, replicas: who is behind, worst first.';
+COMMENT ON FUNCTION es.who_is_behind(longest_transaction interval) IS 'Projections, parked streams, silent workers, old transactions, replicas: who is behind, worst first.';
 
 -- Name: find_stuck_chats(); Type: FUNCTION; Schema: ops
 
@@ -981,15 +986,14 @@ BEGIN
       ELSE ', lease of ' || l.worker || ' expired' END
   FROM read.runnable AS r
   LEFT JOIN ops.leases AS l ON l.chat_id = r.chat_id
-  WHERE r.since < clock_timestamp() - interval '30 s'
-    AND coalesce(l.heartbeat_at, '-infinity')
-      < clock_timestamp() - interval '30 s'
+  WHERE r.since < clock_timestamp() - coalesce(l.lease_time, interval '30 s')
+    AND coalesce(l.heartbeat_at + l.lease_time, '-infinity') < clock_timestamp()
   UNION ALL
   SELECT r.chat_id, 'no progress', m.moved_at,
     r.status || ', nothing new from ' || l.worker
   FROM read.runnable AS r
   JOIN ops.leases AS l ON l.chat_id = r.chat_id
-    AND l.heartbeat_at >= clock_timestamp() - interval '30 s'
+    AND l.heartbeat_at + l.lease_time >= clock_timestamp()
   CROSS JOIN LATERAL (
     SELECT greatest((
       SELECT e.recorded_at FROM es.events AS e WHERE e.stream_id = r.chat_id
@@ -1291,6 +1295,7 @@ CREATE UNLOGGED TABLE ops.leases (
     worker text NOT NULL,
     term bigint NOT NULL,
     heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease_time interval DEFAULT '00:00:30'::interval NOT NULL,
     CONSTRAINT leases__term__check CHECK ((term > 0))
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
@@ -1315,6 +1320,10 @@ COMMENT ON COLUMN ops.leases.term IS 'Grows with every holder; run_acquired in t
 
 COMMENT ON COLUMN ops.leases.heartbeat_at IS 'Last sign of life; older than the lease time: the chat is free.';
 
+-- Name: COLUMN leases.lease_time; Type: COMMENT; Schema: ops
+
+COMMENT ON COLUMN ops.leases.lease_time IS 'A holder silent for so long has lost the chat: PARLEY_LEASE_S of its worker.';
+
 -- Name: lease_overview; Type: VIEW; Schema: ops
 
 CREATE VIEW ops.lease_overview AS
@@ -1322,12 +1331,14 @@ CREATE VIEW ops.lease_overview AS
     chat_id,
     term,
     heartbeat_at,
-    (clock_timestamp() - heartbeat_at) AS silent_for
+    (clock_timestamp() - heartbeat_at) AS silent_for,
+    lease_time,
+    ((heartbeat_at + lease_time) < clock_timestamp()) AS expired
    FROM ops.leases l;
 
 -- Name: VIEW lease_overview; Type: COMMENT; Schema: ops
 
-COMMENT ON VIEW ops.lease_overview IS 'Leases by worker; silent for longer than the lease time (30 s): free for others.';
+COMMENT ON VIEW ops.lease_overview IS 'Leases by worker; silent for longer than their lease time: expired, free for others.';
 
 -- Name: log_overview; Type: VIEW; Schema: ops
 
@@ -2551,11 +2562,11 @@ REVOKE ALL ON FUNCTION es.verify_positions(first_position bigint, last_position 
 GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_service;
 GRANT ALL ON FUNCTION es.verify_positions(first_position bigint, last_position bigint) TO parley_dba;
 
--- Name: FUNCTION who_is_behind(); Type: ACL; Schema: es
+-- Name: FUNCTION who_is_behind(longest_transaction interval); Type: ACL; Schema: es
 
-REVOKE ALL ON FUNCTION es.who_is_behind() FROM PUBLIC;
-GRANT ALL ON FUNCTION es.who_is_behind() TO parley_service;
-GRANT ALL ON FUNCTION es.who_is_behind() TO parley_dba;
+REVOKE ALL ON FUNCTION es.who_is_behind(longest_transaction interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.who_is_behind(longest_transaction interval) TO parley_service;
+GRANT ALL ON FUNCTION es.who_is_behind(longest_transaction interval) TO parley_dba;
 
 -- Name: FUNCTION find_stuck_chats(); Type: ACL; Schema: ops
 

@@ -1,7 +1,11 @@
 -- Who has not caught up, and who keeps others from it; no row: nobody.
 -- Called by: people. Locks: none. Errors: none.
--- Sessions and replicas are shown to members of pg_monitor only.
-CREATE OR REPLACE FUNCTION es.who_is_behind() RETURNS TABLE (
+-- Sessions and replicas of others are shown to members of pg_monitor only; a NOTICE
+-- tells everybody else.
+DROP FUNCTION IF EXISTS es.who_is_behind();
+CREATE OR REPLACE FUNCTION es.who_is_behind(
+  longest_transaction interval DEFAULT '1 min'
+) RETURNS TABLE (
   who text, name text, behind_events bigint, behind_for interval, state text,
   advice text
 )
@@ -13,6 +17,11 @@ SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 BEGIN
+  IF NOT pg_has_role('pg_read_all_stats', 'USAGE') THEN
+    RAISE NOTICE 'sessions and replicas are hidden from %', current_user
+      USING HINT = 'an administrator may GRANT pg_monitor TO your login; use it '
+        'without SET ROLE';
+  END IF;
   RETURN QUERY
   SELECT 'projection', l.projection || '__v' || l.version, l.lag_events,
     l.lag_age, concat_ws(': ', l.state, l.error),
@@ -34,14 +43,14 @@ BEGIN
   SELECT 'worker', l.worker || ' ' || l.chat_id, NULL,
     clock_timestamp() - l.heartbeat_at, 'silent', 'its chats are free for others'
   FROM ops.leases AS l
-  WHERE l.heartbeat_at < clock_timestamp() - interval '30 s'
+  WHERE l.heartbeat_at + l.lease_time < clock_timestamp()
   UNION ALL
   SELECT 'session', a.application_name || ' ' || a.pid, NULL,
     clock_timestamp() - a.xact_start, a.state,
     'its snapshot stops vacuum: end the transaction'
   FROM pg_stat_activity AS a
   WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-    AND a.xact_start < clock_timestamp() - interval '1 min'
+    AND a.xact_start < clock_timestamp() - longest_transaction
   UNION ALL
   SELECT 'replica', r.application_name, NULL, r.replay_lag, r.state,
     'see pg_stat_replication'
@@ -54,7 +63,7 @@ BEGIN
   ORDER BY 4 DESC NULLS LAST;
 END
 $$;
-COMMENT ON FUNCTION es.who_is_behind() IS
+COMMENT ON FUNCTION es.who_is_behind(interval) IS
   'Projections, parked streams, silent workers, old transactions, replicas: who is behind, worst first.';
-GRANT EXECUTE ON FUNCTION es.who_is_behind()
+GRANT EXECUTE ON FUNCTION es.who_is_behind(interval)
   TO parley_service, parley_dba;

@@ -1,7 +1,8 @@
 -- Chats that do not go on although they should.
 -- Called by: ops.stuck_chats. Locks: none. Errors: none.
 -- A function, since read.runnable is made by projectors, after the views are.
--- 30 s is the lease time; five minutes is longer than any model stays silent.
+-- A chat without lease should be taken within 30 s, the default lease time; five
+-- minutes is longer than any model stays silent.
 CREATE OR REPLACE FUNCTION ops.find_stuck_chats() RETURNS TABLE (
   chat_id uuid, problem text, since timestamptz, detail text
 )
@@ -27,15 +28,14 @@ BEGIN
       ELSE ', lease of ' || l.worker || ' expired' END
   FROM read.runnable AS r
   LEFT JOIN ops.leases AS l ON l.chat_id = r.chat_id
-  WHERE r.since < clock_timestamp() - interval '30 s'
-    AND coalesce(l.heartbeat_at, '-infinity')
-      < clock_timestamp() - interval '30 s'
+  WHERE r.since < clock_timestamp() - coalesce(l.lease_time, interval '30 s')
+    AND coalesce(l.heartbeat_at + l.lease_time, '-infinity') < clock_timestamp()
   UNION ALL
   SELECT r.chat_id, 'no progress', m.moved_at,
     r.status || ', nothing new from ' || l.worker
   FROM read.runnable AS r
   JOIN ops.leases AS l ON l.chat_id = r.chat_id
-    AND l.heartbeat_at >= clock_timestamp() - interval '30 s'
+    AND l.heartbeat_at + l.lease_time >= clock_timestamp()
   CROSS JOIN LATERAL (
     SELECT greatest((
       SELECT e.recorded_at FROM es.events AS e WHERE e.stream_id = r.chat_id

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
+import pytest_asyncio
+from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from projections.registry import PROJECTIONS
 from projections.tables import make_read_models
@@ -37,10 +45,12 @@ async def running(
     )
 
 
-async def lease(service: Connection, stream: UUID, age: str) -> None:
+async def lease(
+    service: Connection, stream: UUID, age: str, lease_time: str = "30 s"
+) -> None:
     await service.execute(
-        "INSERT INTO ops.leases VALUES (%s, 'w', 1, now() - %s::interval)",
-        [stream, age],
+        "INSERT INTO ops.leases VALUES (%s, 'w', 1, now() - %s::interval, %s)",
+        [stream, age, lease_time],
     )
 
 
@@ -78,6 +88,29 @@ async def test_runnable_chat_without_a_fresh_lease_is_stuck(
         await lease(service, stream, silent)
     found = await rows(await open_as("dba"), STUCK)
     assert found == [(stream, *row) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("lease_time", "expected"), [("5 s", ["no worker"]), ("5 min", [])]
+)
+async def test_each_lease_has_its_own_time(
+    service: Connection,
+    admin: Connection,
+    database: Database,
+    open_as: Open,
+    lease_time: str,
+    expected: list[str],
+) -> None:
+    """Silent for 20 s is much for some workers and little for others."""
+    stream, dba = await chat(service), await open_as("dba")
+    await running(database, admin, stream, "10 min", "running")
+    await lease(service, stream, "20 s", lease_time)
+    found = await rows(dba, "SELECT problem FROM ops.stuck_chats")
+    assert found == [(problem,) for problem in expected]
+    behind = await rows(dba, "SELECT name FROM es.who_is_behind() WHERE who = 'worker'")
+    assert behind == [(f"w {stream}",) for _ in expected]
+    shown = await rows(dba, "SELECT expired FROM ops.lease_overview")
+    assert shown == [(bool(expected),)]
 
 
 async def old_chat(admin: Connection) -> UUID:
@@ -164,3 +197,104 @@ async def test_who_is_behind_names_everybody(
         ("projection", "queue__v1", 0, "stopped: why"),
         ("parked stream", f"chats__v1 {stream}", 3, "a at version 1: why"),
     }
+
+
+SESSIONS = "SELECT name, advice FROM es.who_is_behind('0 s') WHERE who = 'session'"
+
+
+@pytest_asyncio.fixture
+async def monitor(admin: Connection) -> AsyncIterator[str]:
+    """A login of a DBA who may see everybody's sessions."""
+    name = f"parley_test_{uuid4().hex}"
+    role = sql.Identifier(name)
+    await admin.execute(sql.SQL("CREATE ROLE {}").format(role))
+    await admin.execute(sql.SQL("GRANT parley_dba, pg_monitor TO {}").format(role))
+    yield name
+    await admin.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def notices(connection: Connection) -> list[str]:
+    """What the connection is told besides rows, as it comes."""
+    heard: list[str] = []
+    connection.add_notice_handler(lambda n: heard.append(n.message_primary or ""))
+    return heard
+
+
+async def test_old_transactions_are_shown_to_pg_monitor(
+    admin: Connection, open_as: Open, monitor: str
+) -> None:
+    holder, other = await open_as("projector"), await open_as(None)
+    pid = holder.info.backend_pid
+    heard = notices(other)
+    await other.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(monitor)))
+    async with holder.transaction():
+        await holder.execute("SELECT 1")
+        shown = dict(await rows(other, SESSIONS))
+        assert (
+            shown[f"parley/test {pid}"]
+            == "its snapshot stops vacuum: end the transaction"
+        )
+        # a minute is no problem yet
+        young = "SELECT name FROM es.who_is_behind() WHERE who = 'session'"
+        assert (f"parley/test {pid}",) not in await rows(other, young)
+    assert f"parley/test {pid}" not in dict(await rows(other, SESSIONS))
+    assert heard == []
+
+
+async def test_without_pg_monitor_a_notice_says_what_is_hidden(open_as: Open) -> None:
+    holder, dba = await open_as("projector"), await open_as("dba")
+    heard = notices(dba)
+    async with holder.transaction():
+        await holder.execute("SELECT 1")
+        assert await rows(dba, SESSIONS) == []
+    assert heard == ["sessions and replicas are hidden from parley_dba"]
+
+
+async def test_replica_that_applies_late_is_shown_to_pg_monitor(
+    admin: Connection, database: Database, open_as: Open, monitor: str
+) -> None:
+    other = await open_as(None)
+    await other.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(monitor)))
+    late = f"late_{uuid4().hex[:8]}"
+    query = "SELECT name, state FROM es.who_is_behind() WHERE who = 'replica'"
+    with closing(Standby(database.dsn, late)) as standby:
+        assert (late, "streaming") not in await rows(other, query)
+        standby.receive()
+        await admin.execute("SELECT pg_sleep(1.2)")
+        standby.confirm()
+        async with asyncio.timeout(10):
+            while (late, "streaming") not in await rows(other, query):
+                await admin.execute("SELECT pg_sleep(0.05)")
+
+
+class Standby:
+    """As much of a standby as reports how far it is; it keeps nothing."""
+
+    def __init__(self, dsn: str, name: str) -> None:
+        self._connection = psycopg.connect(
+            dsn, application_name=name, replication="true", autocommit=True
+        )
+        self._wire = self._connection.pgconn
+        started = self._wire.exec_(b"IDENTIFY_SYSTEM").get_value(0, 2)
+        assert started is not None
+        self._end = 0
+        begun = self._wire.exec_(b"START_REPLICATION PHYSICAL " + started)
+        assert begun.status == ExecStatus.COPY_BOTH
+
+    def receive(self) -> None:
+        """Wait for some of the log."""
+        kind = b""
+        while kind != b"w":
+            _, message = self._wire.get_copy_data(0)
+            kind, body = bytes(message[:1]), bytes(message[25:])
+        (start,) = struct.unpack_from(">Q", message, 1)
+        self._end = start + len(body)
+
+    def confirm(self) -> None:
+        """Say that all of that is written, flushed and applied, now."""
+        end = self._end
+        self._wire.put_copy_data(struct.pack(">cQQQQB", b"r", end, end, end, 0, 0))
+        self._wire.flush()
+
+    def close(self) -> None:
+        self._connection.close()

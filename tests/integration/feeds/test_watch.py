@@ -10,7 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from service.db.pool import connect
+from projections.diff import diff
+from projections.rebuild import rebuild
+from projections.swap import swap
+from projections.versions import active, pick
+from projections.watch_feed import WATCH_FEED
+from service.db.pool import Database, connect
 from service.stream.place import format_place, place_of
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.stack import PATIENCE_S, Client, WireFrame
@@ -206,6 +211,82 @@ async def test_rows_go_seven_days_after_they_were_recorded(api: Api) -> None:
             "SELECT array_agg(number ORDER BY number) FROM read.watch_feed"
         )
         assert await found.fetchone() == ([2, 3, 4],)
+
+
+async def swap_to_a_rebuild(database: Database) -> None:
+    """Readers see a version made from the log as it is now."""
+    await rebuild(database, WATCH_FEED)
+    async with await connect(database, role="projector", name="swap") as connection:
+        old = await active(connection, "watch_feed")
+        new = await pick(connection, "watch_feed", None)
+        assert (await diff(connection, WATCH_FEED, old, new)).empty
+        await swap(connection, database, WATCH_FEED, new)
+
+
+async def purge(database: Database, chat_id: str) -> None:
+    async with await connect(database, role="dba", name="test") as connection:
+        await connection.execute(
+            "SELECT FROM es.purge_stream('chat', %s, 'admin', 'asked for')", (chat_id,)
+        )
+
+
+async def test_after_a_purge_and_a_swap_no_id_means_another_row(
+    api: Api, projecting: Projecting
+) -> None:
+    """Who heard of the purged chat starts over; who did not goes on at the same row."""
+    database = api.stack.database
+    async with watching(api, "?after=0") as whole, projecting():
+        before = await a_turn(api, "before")
+        erased = await a_turn(api, "erased")
+        after = await a_turn(api, "after")
+        await purge(database, erased)
+        await whole.until(heard(7))
+        assert shown(whole)[-1] == ("deleted", erased, None)
+        ids = [str(frame.id) for frame in told(whole)]
+        await swap_to_a_rebuild(database)
+        # an open one is sent away from its numbers, too
+        api.stack.feeds.watchers.ring()
+        await whole.until(seen("resync"))
+        late = await a_turn(api, "late")
+        await whole.until(heard(9))
+    expected = [(b, "running") for b in (before, after)]
+    resync = whole.named("resync")[0]
+    assert [(f.event, f.data["chat"]["id"]) for f in told(whole)[7:]] == [
+        ("created", late),
+        ("status_change", late),
+    ]
+    async with watching(api, "?after=0") as fresh:
+        pass
+    assert [(c, s) for k, c, s in shown(fresh) if k == "created"] == [
+        *expected,
+        (late, "running"),
+    ]
+    for number, cursor in enumerate(ids, start=1):
+        async with watching(api, f"?after={cursor}") as client:
+            pass
+        if number <= 2:
+            assert told(client) == told(fresh)[number:]
+        else:
+            assert [f.event for f in client.frames] == ["resync", "caught_up"]
+    async with watching(api, f"?after={resync.id}") as client:
+        pass
+    assert told(client) == told(whole)[7:]
+
+
+async def test_a_chat_that_was_quiet_for_long_is_still_told_as_deleted(
+    api: Api, projecting: Projecting
+) -> None:
+    """Its rows, and all others of its owner, have gone before it."""
+    chat = await a_turn(api)
+    await api.project()
+    async with await connect(
+        api.stack.database, role="projector", name="test"
+    ) as connection:
+        await connection.execute("DELETE FROM read.watch_feed__v1")
+    async with projecting(), watching(api) as client:
+        await purge(api.stack.database, chat)
+        await client.until(heard(1))
+    assert shown(client) == [("deleted", chat, None)]
 
 
 async def test_a_ticket_opens_the_feed_of_its_owner(

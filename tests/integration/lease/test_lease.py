@@ -218,7 +218,8 @@ async def test_without_answers_all_leases_are_lost_by_ones_own_clock(
     ) as connection:
         await connection.execute(
             "CREATE SCHEMA ops; CREATE TABLE ops.leases (chat_id uuid PRIMARY KEY,"
-            " worker text, term bigint, heartbeat_at timestamptz DEFAULT now())"
+            " worker text, term bigint, heartbeat_at timestamptz DEFAULT now(),"
+            " lease_time interval)"
         )
         await connection.execute(
             "CREATE ROLE parley_service; GRANT parley_service TO"

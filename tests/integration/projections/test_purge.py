@@ -8,13 +8,15 @@ import pytest
 
 from projections.rebuild import rebuild
 from projections.registry import PROJECTIONS
+from projections.watch_feed import WATCH_FEED
 from tests import builders as b
-from tests.integration.projections.test_rebuild import compared, fill
+from tests.integration.projections.test_rebuild import compared, fill, swapped
 from tests.integration.projections.world import World, projecting
 
 PURGED = UUID(int=1)
 PER_STREAM = [projection for projection in PROJECTIONS if projection.per_stream]
 TABLES = [table for projection in PER_STREAM for table in projection.tables]
+TABLES.append("watch_chats")
 
 
 async def purge(world: World, stream_id: UUID = PURGED) -> None:
@@ -43,11 +45,11 @@ async def rows_of(world: World, stream_id: UUID = PURGED) -> int:
 
 
 async def differences(world: World) -> list[str]:
-    return [p.name for p in PER_STREAM if not (await compared(world, p)).empty]
+    return [p.name for p in PROJECTIONS if not (await compared(world, p)).empty]
 
 
 async def rebuild_all(world: World) -> None:
-    for projection in PER_STREAM:
+    for projection in PROJECTIONS:
         await rebuild(world.database, projection, batch_size=5)
 
 
@@ -61,25 +63,53 @@ async def test_purged_chat_is_gone_and_a_rebuild_gives_the_same(world: World) ->
     assert await rows_of(world, UUID(int=2)) > 0
     await rebuild_all(world)
     assert await differences(world) == []
+    for projection in PROJECTIONS:
+        await swapped(world, projection)
+    assert await rows_of(world) == 0
 
 
 @pytest.mark.parametrize("at", ["begun", "batch", "built", "finishing"])
 async def test_purge_in_the_middle_of_a_rebuild(world: World, at: str) -> None:
-    await fill(world, chats=4)
-    purged = False
+    """Another chat goes in the rebuild of each read model."""
+    await fill(world, chats=len(PROJECTIONS) + 3)
+    for number, projection in enumerate(PROJECTIONS, start=1):
+        waiting = [UUID(int=number)]
 
-    async def step(name: str) -> None:
-        nonlocal purged
-        if name == at and not purged:
-            purged = True
-            await purge(world)
+        async def step(name: str, waiting: list[UUID] = waiting) -> None:
+            if name == at and waiting:
+                await purge(world, waiting.pop())
 
-    for projection in PER_STREAM:
         await rebuild(world.database, projection, batch_size=5, step=step)
+        assert not waiting
     async with projecting(world) as projector:
         await projector.cycles(2)
-    assert await rows_of(world) == 0
+    for number in range(1, len(PROJECTIONS) + 1):
+        assert await rows_of(world, UUID(int=number)) == 0
     assert await differences(world) == []
+    for projection in PROJECTIONS:
+        await swapped(world, projection)
+
+
+async def test_a_lost_or_another_row_of_the_watch_feed_is_a_difference(
+    world: World,
+) -> None:
+    """What purges leave out of the comparison hides nothing else."""
+    await fill(world, chats=4)
+    await purge(world)
+    await rebuild(world.database, WATCH_FEED)
+    assert (await compared(world, WATCH_FEED)).empty
+    await world.execute(
+        "UPDATE read.watch_feed__v2 SET number = number + 1000 WHERE chat_id = %s",
+        UUID(int=2),
+    )
+    assert not (await compared(world, WATCH_FEED)).empty
+    await world.execute(
+        "DELETE FROM read.watch_feed__v2 WHERE chat_id = %s", UUID(int=2)
+    )
+    feed, *_ = (await compared(world, WATCH_FEED)).tables
+    assert (feed.table, feed.only_new) == ("watch_feed", 0)
+    assert feed.only_old > 0
+    assert "number" not in feed.samples["only_old"][0]
 
 
 async def test_parked_chat_that_is_purged_is_parked_no_more(world: World) -> None:
