@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from service.api.shapes import ChatShape, EventShape, MessageShape, QueuedShape
 from service.domain.chat.state import Status
@@ -55,6 +55,30 @@ class PreviewShape(EpisodeShape):
     parts: list[LivePartShape]
 
 
+class PendingCallShape(_Data):
+    """A call that waits for a client."""
+
+    tool_call_id: str
+    tool_name: str
+    args: JsonValue = None
+
+
+class ActionShape(_Data):
+    """The calls that wait for a client, and until when."""
+
+    tool_calls: list[PendingCallShape]
+    deadline: datetime
+
+
+class RetryShape(_Data):
+    """An attempt that failed and is made again at `retrying_at`."""
+
+    attempt: int
+    delay_ms: int
+    retrying_at: datetime
+    error: ChatError
+
+
 class SnapshotFrame(_OfChat):
     """The whole chat, first in a stream without a cursor."""
 
@@ -64,6 +88,8 @@ class SnapshotFrame(_OfChat):
     has_more: bool
     queued_messages: list[QueuedShape]
     preview: PreviewShape | None
+    action_required: ActionShape | None
+    retry: RetryShape | None
 
 
 class ResyncFrame(SnapshotFrame):
@@ -102,6 +128,25 @@ class QueueUpdateFrame(_Recorded):
 
     type: Literal["queue_update"]
     queued_messages: list[QueuedShape]
+
+
+class HistoryTruncatedFrame(_Recorded):
+    """This message and all after it left the history, by an edit."""
+
+    type: Literal["history_truncated"]
+    from_id: int
+
+
+class ActionRequiredFrame(_Recorded, ActionShape):
+    """Calls wait for a client: answer with POST .../tool-results."""
+
+    type: Literal["action_required"]
+
+
+class RetryFrame(_Recorded, RetryShape):
+    """An attempt failed, and another one follows."""
+
+    type: Literal["retry"]
 
 
 class StatusFrame(_Recorded):
@@ -166,11 +211,20 @@ class GoneChatShape(_Data):
 
 
 class WatchedFrame(_Data):
-    """A chat was created, or its status is another one."""
+    """A chat was created, or something about it is another."""
 
-    type: Literal["created", "status_change"]
-    kind: Literal["created", "status_change"]
+    type: Literal["created", "status_change", "title_change", "chat_change"]
+    kind: Literal["created", "status_change", "title_change", "chat_change"]
     chat: ChatShape
+
+
+class ClientNeededFrame(_Data):
+    """Calls of a chat wait for a client."""
+
+    type: Literal["action_required"]
+    kind: Literal["action_required"]
+    chat: ChatShape
+    tool_calls: list[PendingCallShape]
 
 
 class ChatDeletedFrame(_Data):
@@ -186,6 +240,8 @@ CHAT_FRAMES: Frames = {
     "message_part": MessagePartFrame, "preview_reset": PreviewResetFrame,
     "queue_update": QueueUpdateFrame, "status": StatusFrame, "error": ErrorFrame,
     "turn_finished": TurnFinishedFrame, "chat_updated": ChatUpdatedFrame,
+    "history_truncated": HistoryTruncatedFrame, "retry": RetryFrame,
+    "action_required": ActionRequiredFrame,
     "caught_up": CaughtUpFrame, "bye": ByeFrame,
 }  # fmt: skip
 
@@ -196,6 +252,8 @@ EVENT_FRAMES: Frames = {
 
 WATCH_FRAMES: Frames = {
     "created": WatchedFrame, "status_change": WatchedFrame,
+    "title_change": WatchedFrame, "chat_change": WatchedFrame,
+    "action_required": ClientNeededFrame,
     "deleted": ChatDeletedFrame, "resync": StartOverFrame, "error": ErrorFrame,
     "caught_up": CaughtUpFrame, "bye": ByeFrame,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain.chat.state import Status
-from service.domain.events.chat import ChatError, ClientType, Role
+from service.domain.events.chat import ChatError, ClientType, PlanMode, Role
 from service.domain.parts import (
     FileReferencePart,
     ReasoningPart,
@@ -39,6 +39,10 @@ CHAT_EXAMPLE: dict[str, Any] = {
     "archived": False,
     "labels": {"team": "support"},
     "client_type": "api",
+    "plan_mode": "",
+    "pinned": False,
+    "last_read_message_id": 0,
+    "mcp_server_ids": [],
     "version": 6,
 }
 PROBLEM_EXAMPLE: dict[str, Any] = {
@@ -53,6 +57,13 @@ PROBLEM_EXAMPLE: dict[str, Any] = {
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class OriginShape(_Shape):
+    """Where a fork comes from."""
+
+    chat_id: UUID
+    version: int
 
 
 class ChatShape(_Shape):
@@ -71,9 +82,26 @@ class ChatShape(_Shape):
     archived: bool
     labels: dict[str, str]
     client_type: ClientType
+    plan_mode: PlanMode
+    pinned: bool
+    last_read_message_id: int = Field(description="0: nothing was read yet.")
+    mcp_server_ids: list[UUID]
     version: int = Field(description="Version of the newest event of the chat.")
     parent_chat_id: UUID | None = None
     root_chat_id: UUID | None = None
+    workspace_id: UUID | None = None
+    model_config_id: UUID | None = None
+    forked_from: OriginShape | None = None
+    has_unread: bool | None = Field(
+        default=None, description="In lists and GET, not in frames."
+    )
+    pin_order: int | None = Field(
+        default=None,
+        description="In lists and GET: the place among the pins from 1; 0: no pin.",
+    )
+    children: list[ChatShape] | None = Field(
+        default=None, description="In lists and GET: the chats that it spawned."
+    )
     projection_error: str | None = Field(
         default=None, description="In lists: which read model stopped at this chat."
     )

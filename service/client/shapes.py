@@ -25,6 +25,13 @@ class ChatError(TypedDict):
     status_code: NotRequired[int]
 
 
+class Origin(TypedDict):
+    """Where a fork comes from."""
+
+    chat_id: str
+    version: int
+
+
 class Chat(TypedDict):
     """A chat's header at `version`."""
 
@@ -39,9 +46,45 @@ class Chat(TypedDict):
     archived: bool
     labels: dict[str, str]
     client_type: str
+    plan_mode: Literal["", "plan"]
+    pinned: bool
+    last_read_message_id: int
+    mcp_server_ids: list[str]
     version: int
     parent_chat_id: NotRequired[str]
     root_chat_id: NotRequired[str]
+    workspace_id: NotRequired[str]
+    model_config_id: NotRequired[str]
+    forked_from: NotRequired[Origin]
+    has_unread: NotRequired[bool]
+    """This and the next two: in lists and GET, not in frames."""
+    pin_order: NotRequired[int]
+    """Place among the pinned chats, from 1; 0: not pinned."""
+    children: NotRequired[list[Chat]]
+
+
+class PendingCall(TypedDict):
+    """A call that waits for a client."""
+
+    tool_call_id: str
+    tool_name: str
+    args: NotRequired[Any]
+
+
+class Action(TypedDict):
+    """The calls that wait for a client, and until when."""
+
+    tool_calls: list[PendingCall]
+    deadline: str
+
+
+class Retry(TypedDict):
+    """An attempt that failed and is made again at `retrying_at`."""
+
+    attempt: int
+    delay_ms: int
+    retrying_at: str
+    error: ChatError
 
 
 class Message(TypedDict):

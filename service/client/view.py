@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from service.client.shapes import (
+    Action,
     Chat,
     ChatError,
     Frame,
@@ -17,9 +18,12 @@ from service.client.shapes import (
     Outcome,
     Part,
     QueuedMessage,
+    Retry,
     Status,
     text_of,
 )
+
+RETRY = ("attempt", "delay_ms", "retrying_at", "error")
 
 AT_REST = frozenset({"waiting", "error", "requires_action"})
 """Statuses in which nothing goes on until somebody says something."""
@@ -65,6 +69,10 @@ class ChatView:
     messages: dict[int, Message] = field(default_factory=dict)
     queue: list[QueuedMessage] = field(default_factory=list)
     preview: Preview | None = None
+    action: Action | None = None
+    """The calls that wait for a client, while the status is requires_action."""
+    retry: Retry | None = None
+    """The attempt that failed, until another one says something."""
     turns: list[Turn] = field(default_factory=list)
     caught_up: bool = False
     """The stream has reached the present once."""
@@ -110,7 +118,16 @@ class ChatView:
             case "message_part":
                 self._part(data)
             case "preview_reset":
-                self.preview = None
+                self.preview = self.retry = None
+            case "history_truncated":
+                self._truncate(data["from_id"])
+            case "action_required":
+                self.action = {
+                    "tool_calls": data["tool_calls"],
+                    "deadline": data["deadline"],
+                }
+            case "retry":
+                self.retry = {name: data[name] for name in RETRY}  # type: ignore[assignment]
             case "queue_update":
                 self.queue = data["queued_messages"]
             case "status":
@@ -118,6 +135,7 @@ class ChatView:
             case "error" if "version" in data:  # else it is about the connection
                 self.error = data["error"]
             case "turn_finished":
+                self.retry = None
                 self.turns.append(Turn(data["turn_id"], data["outcome"]))
             case "caught_up":
                 self.caught_up = True
@@ -133,6 +151,7 @@ class ChatView:
         self.chat, self.status, self.error = chat, chat["status"], chat["last_error"]
         self.messages = {message["id"]: message for message in data["messages"]}
         self.queue = data["queued_messages"]
+        self.action, self.retry = data.get("action_required"), data.get("retry")
         self.preview = None
         if (shown := data["preview"]) is not None:
             self.preview = Preview(
@@ -143,11 +162,20 @@ class ChatView:
         self.status = status
         if status != "error":
             self.error = None
+        if status != "requires_action":
+            self.action = None
+        if status != "running":
+            self.retry = None
+
+    def _truncate(self, from_id: int) -> None:
+        self.messages = {i: m for i, m in self.messages.items() if i < from_id}
+        self.retry = None
 
     def _message(self, message: Message, replaces: dict[str, int] | None) -> None:
         if message["id"] in self.messages:
             self.unexpected("a message came twice")
         self.messages[message["id"]] = message
+        self.retry = None
         preview = self.preview
         if preview is not None and replaces == {
             "epoch": preview.epoch,

@@ -10,16 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
-from service.domain.chat.public import (
-    public_chat,
-    public_message,
-    public_queued,
-    visible,
-)
-from service.domain.chat.state import ChatState
 from service.domain.ids import ChatId
 from service.errors import FutureEvent
 from service.eventstore.handle import Chats
@@ -29,10 +21,9 @@ from service.stream.cursor import Cursor, short_digest
 from service.stream.followed import FollowedChat, encode_frame
 from service.stream.hub import AWAY, PURGED, Hub
 from service.stream.outlet import Outlet
+from service.stream.snapshot import snapshot
 from service.stream.view import View, control_frame, snapshot_frame, view_at
 
-SNAPSHOT_MESSAGES = 50
-"""As many as a page of messages has by default."""
 RETRY_MS = 1_000
 """How long a client waits before it reconnects, when nothing is wrong."""
 RETRY_JITTER_MS = 2_000
@@ -277,19 +268,6 @@ def unavailable(chat_id: ChatId | None) -> bytes:
     error = {"message": "the database is away; reconnect", "retryable": True}
     frame = control_frame("error", chat_id, error=error)
     return b"retry: %d\n%b" % (retry, frame.body)
-
-
-def snapshot(chat_id: ChatId, state: ChatState) -> dict[str, Any]:
-    """What a client needs to show a chat: header, last messages, queue."""
-    newest = (m for m in reversed(state.messages) if visible(m))
-    page = list(islice(newest, SNAPSHOT_MESSAGES + 1))
-    shown = page[:SNAPSHOT_MESSAGES][::-1]
-    return {
-        "chat": public_chat(chat_id, state),
-        "messages": [public_message(chat_id, message) for message in shown],
-        "has_more": len(page) > SNAPSHOT_MESSAGES,
-        "queued_messages": [public_queued(chat_id, item) for item in state.queue],
-    }
 
 
 def _preview(chat: FollowedChat, part: PartCursor | None) -> dict[str, Any] | None:

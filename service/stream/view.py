@@ -14,23 +14,33 @@ from uuid import UUID
 from service import wire
 from service.domain.chat.evolve import evolve, message_of
 from service.domain.chat.public import (
+    public_action,
     public_chat,
     public_message,
     public_queued,
+    public_retry,
     visible,
 )
 from service.domain.chat.state import ChatState, Episode, History, Message, Status
 from service.domain.events.chat import (
+    ActionRequired,
     ChatCreated,
     ChatEvent,
+    ChatForked,
     GenerationAttemptStarted,
+    HistoryTruncated,
     InterruptionFinished,
     MessageAppended,
     MessageQueued,
-    StepCommitted,
+    QueueCleared,
+    QueueItemDeleted,
+    QueueItemMoved,
+    RetryScheduled,
+    StateReconciled,
     TurnFailed,
     TurnFinished,
 )
+from service.domain.events.metadata import MetadataEvent
 from service.domain.times import rfc3339
 from service.live.read import LivePart
 
@@ -139,39 +149,61 @@ def _frame(name: str, payload: dict[str, Any]) -> Frame:
 
 
 def _show(chat_id: UUID, before: View, after: View, event: ChatEvent) -> list[Payload]:
-    """What one event puts on the screen."""
-    payloads: list[Payload] = []
-    ending: list[Payload] = []
-    match event:
-        case ChatCreated():
-            payloads.append(
-                ("chat_updated", {"chat": public_chat(chat_id, after.chat)})
-            )
-        case MessageAppended():
-            message = message_of(event, after.version)
-            if visible(message):
-                payloads.append(("message", _message(chat_id, message)))
-            if message.queued_id is not None:
-                payloads.append(("queue_update", _queue(chat_id, after.chat)))
-        case MessageQueued():
-            payloads.append(("queue_update", _queue(chat_id, after.chat)))
-        case GenerationAttemptStarted() | StepCommitted():
-            payloads += _reset(before.preview)
-        case TurnFailed():
-            error = event.error.model_dump(mode="json", exclude_none=True)
-            payloads += [*_reset(before.preview), ("error", {"error": error})]
-            ending = [("turn_finished", _turn(event.turn_id, "failed"))]
-        case TurnFinished():
-            payloads += _reset(before.preview)
-            ending = [("turn_finished", _turn(event.turn_id, "finished"))]
-        case InterruptionFinished():
-            payloads += _reset(before.preview)
-            ending = [("turn_finished", _turn(event.turn_id, "interrupted"))]
-        case _:
-            pass
+    """What one event puts on the screen: the turn that it ends comes last."""
+    payloads = _content(chat_id, before, after, event)
     if after.shown_status is not before.shown_status and after.shown_status:
         payloads.append(("status", {"status": after.shown_status.value}))
-    return payloads + ending
+    return payloads + _ending(before, event)
+
+
+def _content(
+    chat_id: UUID, before: View, after: View, event: ChatEvent
+) -> list[Payload]:
+    if isinstance(event, MetadataEvent):
+        return [_header(chat_id, after.chat)]
+    reset = _reset(before.preview) if after.preview is not before.preview else []
+    match event:
+        case ChatCreated():
+            return [_header(chat_id, after.chat)]
+        case MessageAppended():
+            return _appended(chat_id, after, event)
+        case MessageQueued() | QueueItemDeleted() | QueueItemMoved() | QueueCleared():
+            return [_queue(chat_id, after.chat)]
+        case HistoryTruncated(from_id=from_id):
+            return [*reset, ("history_truncated", {"from_id": from_id})]
+        case ChatForked():
+            queue = [_queue(chat_id, after.chat)] if before.chat.queue else []
+            return [*reset, *queue, _header(chat_id, after.chat)]
+        case RetryScheduled():
+            return [*reset, *_retry(after.chat)]
+        case GenerationAttemptStarted() if before.chat.retry is not None:
+            # nothing was shown since, but the banner goes
+            failed = {"epoch": event.epoch, "attempt": before.chat.retry.attempt}
+            return [("preview_reset", failed)]
+        case ActionRequired():
+            return _action(after.chat)
+        case TurnFailed(error=error) | StateReconciled(error=error):
+            told = error.model_dump(mode="json", exclude_none=True)
+            return [*reset, ("error", {"error": told})]
+        case _:
+            return reset
+
+
+def _ending(before: View, event: ChatEvent) -> list[Payload]:
+    """The end of the turn, if this event ends one."""
+    match event:
+        case TurnFailed(turn_id=turn_id):
+            return [_turn(turn_id, "failed")]
+        case TurnFinished(turn_id=turn_id):
+            return [_turn(turn_id, "finished")]
+        case InterruptionFinished(turn_id=turn_id):
+            return [_turn(turn_id, "interrupted")]
+        case HistoryTruncated() | ChatForked() if before.chat.turn_id is not None:
+            return [_turn(before.chat.turn_id, "interrupted")]
+        case StateReconciled() if before.chat.turn_id is not None:
+            return [_turn(before.chat.turn_id, "failed")]
+        case _:
+            return []
 
 
 def _preview_after(
@@ -194,6 +226,20 @@ def _reset(preview: Episode | None) -> list[Payload]:
     return [("preview_reset", {"epoch": preview.epoch, "attempt": preview.attempt})]
 
 
+def _header(chat_id: UUID, chat: ChatState) -> Payload:
+    return "chat_updated", {"chat": public_chat(chat_id, chat)}
+
+
+def _appended(chat_id: UUID, after: View, event: MessageAppended) -> list[Payload]:
+    message = message_of(event, after.version)
+    payloads: list[Payload] = []
+    if visible(message):
+        payloads.append(("message", _message(chat_id, message)))
+    if message.queued_id is not None:
+        payloads.append(_queue(chat_id, after.chat))
+    return payloads
+
+
 def _message(chat_id: UUID, message: Message) -> dict[str, Any]:
     payload: dict[str, Any] = {"message": public_message(chat_id, message)}
     if message.replaces is not None:
@@ -202,9 +248,18 @@ def _message(chat_id: UUID, message: Message) -> dict[str, Any]:
     return payload
 
 
-def _queue(chat_id: UUID, chat: ChatState) -> dict[str, Any]:
-    return {"queued_messages": [public_queued(chat_id, item) for item in chat.queue]}
+def _queue(chat_id: UUID, chat: ChatState) -> Payload:
+    queued = [public_queued(chat_id, item) for item in chat.queue]
+    return "queue_update", {"queued_messages": queued}
 
 
-def _turn(turn_id: int | None, outcome: str) -> dict[str, Any]:
-    return {"turn_id": turn_id, "outcome": outcome}
+def _retry(chat: ChatState) -> list[Payload]:
+    return [("retry", public_retry(chat.retry))] if chat.retry else []
+
+
+def _action(chat: ChatState) -> list[Payload]:
+    return [("action_required", public_action(chat.action))] if chat.action else []
+
+
+def _turn(turn_id: int | None, outcome: str) -> Payload:
+    return "turn_finished", {"turn_id": turn_id, "outcome": outcome}

@@ -8,9 +8,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from service.domain.chat.state import ChatState, Message, QueuedMessage
+from service.domain.chat.state import (
+    ChatState,
+    Message,
+    PendingAction,
+    QueuedMessage,
+    Retry,
+)
 from service.domain.parts import public_part
 from service.domain.times import rfc3339
+
+OPTIONAL_IDS = ("parent_chat_id", "root_chat_id", "workspace_id", "model_config_id")
+"""Left out of a chat that has none."""
 
 
 def public_chat(chat_id: UUID, state: ChatState) -> dict[str, Any]:
@@ -28,13 +37,38 @@ def public_chat(chat_id: UUID, state: ChatState) -> dict[str, Any]:
         "archived": state.archived,
         "labels": dict(state.labels),
         "client_type": state.client_type,
+        "plan_mode": state.plan_mode,
+        "pinned": state.pin_key is not None,
+        "last_read_message_id": state.read_up_to,
+        "mcp_server_ids": [str(server) for server in state.mcp_server_ids],
         "version": state.version,
     }
-    if state.parent_chat_id is not None:
-        chat["parent_chat_id"] = str(state.parent_chat_id)
-    if state.root_chat_id is not None:
-        chat["root_chat_id"] = str(state.root_chat_id)
+    for name in OPTIONAL_IDS:
+        if (value := getattr(state, name)) is not None:
+            chat[name] = str(value)
+    if state.origin is not None:
+        chat["forked_from"] = state.origin.model_dump(mode="json")
     return chat
+
+
+def public_action(action: PendingAction) -> dict[str, Any]:
+    """The calls that wait for a client, and until when."""
+    return {
+        "tool_calls": [
+            call.model_dump(mode="json", exclude_none=True) for call in action.calls
+        ],
+        "deadline": rfc3339(action.deadline),
+    }
+
+
+def public_retry(retry: Retry) -> dict[str, Any]:
+    """An attempt that failed and is made again: what a banner needs."""
+    return {
+        "attempt": retry.attempt,
+        "delay_ms": retry.delay_ms,
+        "retrying_at": rfc3339(retry.retrying_at),
+        "error": retry.error.model_dump(mode="json", exclude_none=True),
+    }
 
 
 def visible(message: Message) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from service.db.guard import Guard
 from service.db.pool import Database
-from service.stream.follow import snapshot
+from service.stream.snapshot import snapshot
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.stack import PATIENCE_S, Client, Stack, WireFrame
 from tests.reducer import ChatOnScreen

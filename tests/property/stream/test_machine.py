@@ -40,7 +40,7 @@ from service.eventstore.records import (
     StreamName,
 )
 from service.stream.cursor import parse_cursor
-from service.stream.follow import snapshot
+from service.stream.snapshot import snapshot
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.servers import Server
 from tests.fixtures.stack import Client, Stack, WireFrame
