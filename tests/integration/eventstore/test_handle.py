@@ -22,7 +22,8 @@ from service.errors import (
 )
 from service.eventstore import codec
 from service.eventstore.appender import Appender
-from service.eventstore.handle import ATTEMPTS, Chats, Handled
+from service.eventstore.executor import ATTEMPTS
+from service.eventstore.handle import Chats, Handled
 from service.eventstore.records import (
     AppendRequest,
     AppendResult,
