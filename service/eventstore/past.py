@@ -1,0 +1,84 @@
+"""Chats as they were: a stream from its first event up to a version.
+
+Invariants hold at append borders, so a version means the border at it or after it.
+Pages are folded as they come, and the loop gets its turn between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from service.domain.ids import CHAT
+from service.errors import Rejection
+from service.eventstore import store
+from service.eventstore.codec import ERASED, STREAM_PURGED
+from service.eventstore.fold import NOTHING, Fold, Loaded, after_recorded
+from service.eventstore.loader import LOAD_PAGE, Loader
+from service.eventstore.records import RecordedEvent, StreamName
+
+READS = 2
+"""Reads of the past at once: each has a connection for up to a second, and the smallest
+pool that we promise to work with has three."""
+
+Take = Callable[[Sequence[RecordedEvent]], None]
+"""Gets the events in order, a slice at a time."""
+
+
+class Past:
+    """Reads streams from their beginning, a few at a time."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._reads = asyncio.Semaphore(READS)
+
+    async def load(self, chat_id: UUID, version: int) -> Loaded | Rejection:
+        """The state at the border; the cache is used where it is of that version."""
+        newest = (await self._loader.load(chat_id)).loaded
+        if version == newest.version and newest.state.exists:
+            return newest
+        fold = await self.read(chat_id, version, _ignore)
+        return fold if isinstance(fold, Rejection) else fold.loaded
+
+    async def read(
+        self, chat_id: UUID, version: int | None, take: Take
+    ) -> Fold | Rejection:
+        """The fold at the border, after `take` got every event up to it."""
+        newest = (await self._loader.load(chat_id)).loaded
+        if not newest.state.exists:
+            return _gone()
+        wanted = newest.version if version is None else version
+        if not 1 <= wanted <= newest.version:
+            detail = f"the chat has the versions 1 to {newest.version}"
+            return Rejection("unknown-version", detail)
+        async with self._reads:
+            return await self._read(StreamName(CHAT, chat_id), wanted, take)
+
+    async def _read(
+        self, stream: StreamName, wanted: int, take: Take
+    ) -> Fold | Rejection:
+        fold = NOTHING
+        async with self._loader.connection() as connection:
+            while fold.loaded.version < wanted:
+                at = fold.loaded.version
+                page = await store.read_stream(
+                    connection, stream, at, min(LOAD_PAGE, wanted - at)
+                )
+                if not page or any(e.type in (ERASED, STREAM_PURGED) for e in page):
+                    # erased since, or a restored log that never had it
+                    return _gone()
+                for start in range(0, len(page), LOAD_PAGE):
+                    part = page[start : start + LOAD_PAGE]
+                    fold = after_recorded(fold, part)
+                    take(part)
+                    await asyncio.sleep(0)
+        return fold
+
+
+def _ignore(_: Sequence[RecordedEvent]) -> None:
+    """For who wants the fold alone."""
+
+
+def _gone() -> Rejection:
+    return Rejection("chat-not-found", "there is no such chat")
