@@ -3,197 +3,140 @@
     given(*a_turn()).when(send("and now?")).then(queued("and now?"))
     given().when(send("hello")).then_rejects("chat-not-found")
 
-Defaults fit together: one owner, one worker `w1` at term 1, one instant `NOW`.
+Defaults fit together: one owner, one worker `w1` at term 1, one instant `NOW`. Tools
+are ours, but for `browser`, which a client runs; its time is up at `DEADLINE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from service.domain.chat.calls import outstanding_calls
 from service.domain.chat.decide import Decision, decide
 from service.domain.chat.evolve import fold
-from service.domain.chat.state import ChatState, Status
+from service.domain.chat.state import ChatState
 from service.domain.commands.chat import (
     AbandonRun,
     AcquireRun,
+    ArchiveMember,
+    CancelToolCalls,
     ChatCommand,
     CommitStep,
     CreateChat,
+    DeleteQueued,
     DraftMessage,
+    EditMessage,
     FinishError,
     FinishInterruption,
     FinishTurn,
+    ForkChat,
     Interrupt,
+    MoveReadCursor,
+    PromoteQueued,
+    Reconcile,
+    RequestCompaction,
+    RequireAction,
+    ScheduleRetry,
     SendMessage,
+    SpawnChild,
     StartAttempt,
+    SubmitToolResults,
+    ToolOutput,
+    UpdateChat,
 )
-from service.domain.events.chat import (
-    AttemptKind,
-    BusyBehavior,
-    ChatCreated,
-    ChatError,
-    ChatEvent,
-    GenerationAttemptStarted,
-    InterruptionFinished,
-    InterruptRequested,
-    MessageAppended,
-    MessageQueued,
-    RunAbandoned,
-    RunAcquired,
-    StepCommitted,
-    TurnFailed,
-    TurnFinished,
-)
-from service.domain.parts import Part, TextPart, ToolCallPart, ToolResultPart
+from service.domain.events.chat import AttemptKind, BusyBehavior, ChatEvent
+from service.domain.parts import Part
 from service.errors import Rejection
-
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-CHAT = UUID(int=0xC4A7)
-OWNER = UUID(int=0x0E)
-ORGANIZATION = UUID(int=0x06)
-WORKER = "w1"
-ERROR = ChatError(message="the model is away", kind="timeout", retryable=True)
-
-# parts
-
-
-def text(words: str = "hello") -> TextPart:
-    return TextPart(text=words)
-
-
-def call(call_id: str = "c1", tool: str = "clock", **fields: Any) -> ToolCallPart:
-    return ToolCallPart(
-        tool_call_id=call_id, tool_name=tool, **{"args": {}, "created_at": NOW} | fields
-    )
-
-
-def result(call_id: str = "c1", tool: str = "clock", **fields: Any) -> ToolResultPart:
-    return ToolResultPart(
-        tool_call_id=call_id,
-        tool_name=tool,
-        **{"result": "noon", "created_at": NOW} | fields,
-    )
-
-
-def _parts(parts: Sequence[Part | str]) -> tuple[Part, ...]:
-    return tuple(text(part) if isinstance(part, str) else part for part in parts)
-
-
-# events
-
-
-def created(**fields: Any) -> ChatCreated:
-    given = {"organization_id": ORGANIZATION, "owner_id": OWNER, "title": "hello"}
-    return ChatCreated(at=NOW, **given | fields)
-
-
-def user(*parts: Part | str, **fields: Any) -> MessageAppended:
-    """A user's message enters the history."""
-    given = {"role": "user", "created_by": OWNER, "parts": _parts(parts or ["hello"])}
-    return MessageAppended(at=NOW, **given | fields)
-
-
-def assistant(*parts: Part | str, **fields: Any) -> MessageAppended:
-    given = {"role": "assistant", "parts": _parts(parts or ["hi"])}
-    return MessageAppended(at=NOW, **given | fields)
-
-
-def tool(*parts: Part, **fields: Any) -> MessageAppended:
-    given = {"role": "tool", "parts": parts or (result(),)}
-    return MessageAppended(at=NOW, **given | fields)
-
-
-def cancelled(call_id: str = "c1", *, because: Any) -> MessageAppended:
-    """The answer that decide gives to a call which gets no other."""
-    return tool(result(call_id, result=because, is_error=True))
-
-
-def queued(*parts: Part | str, busy: BusyBehavior = "queue") -> MessageQueued:
-    said = _parts(parts or ["next"])
-    return MessageQueued(at=NOW, parts=said, created_by=OWNER, busy_behavior=busy)
-
-
-def acquired(term: int = 1, worker: str = WORKER) -> RunAcquired:
-    return RunAcquired(at=NOW, worker=worker, term=term)
-
-
-def abandoned(term: int = 1, worker: str = WORKER) -> RunAbandoned:
-    return RunAbandoned(at=NOW, worker=worker, term=term)
-
-
-def attempt(
-    epoch: int, number: int = 1, kind: AttemptKind = "model"
-) -> GenerationAttemptStarted:
-    return GenerationAttemptStarted(at=NOW, epoch=epoch, attempt=number, kind=kind)
-
-
-def committed(
-    epoch: int, number: int = 1, kind: AttemptKind = "model", **fields: Any
-) -> StepCommitted:
-    return StepCommitted(at=NOW, epoch=epoch, attempt=number, kind=kind, **fields)
-
-
-def interrupt_requested(
-    actor: str = str(OWNER), reason: str | None = None
-) -> InterruptRequested:
-    return InterruptRequested(at=NOW, actor=actor, reason=reason)
-
-
-def interruption_finished(**fields: Any) -> InterruptionFinished:
-    return InterruptionFinished(at=NOW, **fields)
-
-
-def turn_finished(turn_id: int | None = 2, **fields: Any) -> TurnFinished:
-    return TurnFinished(at=NOW, turn_id=turn_id, **fields)
-
-
-def turn_failed(turn_id: int | None = 2, error: ChatError = ERROR) -> TurnFailed:
-    return TurnFailed(at=NOW, turn_id=turn_id, error=error)
-
-
-def a_chat() -> list[ChatEvent]:
-    """R0, held by nobody; turn and epoch are 2, version 2."""
-    return [created(), user()]
-
-
-def a_turn() -> list[ChatEvent]:
-    """R0, held by the worker, attempt 1 of epoch 2 is open; version 4."""
-    return [*a_chat(), acquired(), attempt(2)]
-
-
-def an_answer(*parts: Part | str) -> list[ChatEvent]:
-    """R0, the model has answered and nothing is open; epoch 5, version 6."""
-    return [*a_turn(), assistant(*parts, epoch=2, attempt=1), committed(2)]
-
-
-def an_idle_chat(*parts: Part | str) -> list[ChatEvent]:
-    """W after one whole turn; version 7, still held."""
-    return [*an_answer(*parts), turn_finished()]
-
+from tests.events import *  # noqa: F403  everything, so that tests import one module
+from tests.events import (
+    ACTOR,
+    CHAT,
+    CHILD,
+    DEADLINE,
+    ERROR,
+    NOW,
+    ORGANIZATION,
+    OWNER,
+    RETRYING_AT,
+    WORKER,
+    action_required,
+    an_idle_chat,
+    chat_archived,
+    said,
+)
 
 # commands
 
 
 def create(*parts: Part | str, **fields: Any) -> CreateChat:
     given = {"organization_id": ORGANIZATION, "owner_id": OWNER, "title": "hello"}
-    said = _parts(parts or ["hello"])
-    return CreateChat(now=NOW, parts=said, **given | fields)
+    words = said(parts or ["hello"])
+    return CreateChat(now=NOW, parts=words, **given | fields)
 
 
 def send(
     *parts: Part | str, busy: BusyBehavior = "queue", **fields: Any
 ) -> SendMessage:
-    said = _parts(parts or ["next"])
+    words = said(parts or ["next"])
     given: dict[str, Any] = {"sender_id": OWNER, "busy_behavior": busy}
-    return SendMessage(now=NOW, parts=said, **given | fields)
+    return SendMessage(now=NOW, parts=words, **given | fields)
 
 
 def interrupt(reason: str | None = None) -> Interrupt:
-    return Interrupt(now=NOW, actor=str(OWNER), reason=reason)
+    return Interrupt(now=NOW, actor=ACTOR, reason=reason)
+
+
+def fork(*events: ChatEvent, **fields: Any) -> ForkChat:
+    given = {"owner_id": OWNER, "organization_id": ORGANIZATION, "actor": ACTOR}
+    given |= {"source_chat_id": CHAT, "events": events or tuple(an_idle_chat())}
+    return ForkChat(now=NOW, **given | fields)
+
+
+def edit(message_id: int, *parts: Part | str, **fields: Any) -> EditMessage:
+    given: dict[str, Any] = {"parts": said(parts or ["rather"]), "sender_id": OWNER}
+    return EditMessage(now=NOW, message_id=message_id, **given | fields)
+
+
+def delete_queued(queued_id: int) -> DeleteQueued:
+    return DeleteQueued(now=NOW, actor=ACTOR, queued_id=queued_id)
+
+
+def promote_queued(queued_id: int) -> PromoteQueued:
+    return PromoteQueued(now=NOW, actor=ACTOR, queued_id=queued_id)
+
+
+def output(call_id: str = "c1", value: Any = "seen", **fields: Any) -> ToolOutput:
+    return ToolOutput(tool_call_id=call_id, output=value, **fields)
+
+
+def submit(*results: ToolOutput) -> SubmitToolResults:
+    return SubmitToolResults(now=NOW, actor=ACTOR, results=results)
+
+
+def compact() -> RequestCompaction:
+    return RequestCompaction(now=NOW, actor=ACTOR)
+
+
+def reconcile() -> Reconcile:
+    return Reconcile(now=NOW, actor=ACTOR)
+
+
+def update(**fields: Any) -> UpdateChat:
+    return UpdateChat(now=NOW, actor=ACTOR, **fields)
+
+
+def archive_member(archived: bool) -> ArchiveMember:
+    return ArchiveMember(now=NOW, actor=ACTOR, archived=archived)
+
+
+def read(message_id: int | None = None) -> MoveReadCursor:
+    return MoveReadCursor(now=NOW, actor=ACTOR, message_id=message_id)
+
+
+def spawn(child_id: UUID = CHILD) -> SpawnChild:
+    return SpawnChild(now=NOW, actor=ACTOR, child_id=child_id)
 
 
 def acquire(term: int = 1, worker: str = WORKER) -> AcquireRun:
@@ -215,7 +158,7 @@ def start_attempt(
 
 
 def draft(*parts: Part | str, role: Any = "assistant", **fields: Any) -> DraftMessage:
-    return DraftMessage(role=role, parts=_parts(parts or ["hi"]), **fields)
+    return DraftMessage(role=role, parts=said(parts or ["hi"]), **fields)
 
 
 def commit_step(
@@ -247,6 +190,22 @@ def finish_error(epoch: int, **fields: Any) -> FinishError:
     return FinishError(**_fence(epoch, {"error": ERROR} | fields))
 
 
+def schedule_retry(epoch: int, attempt: int = 1, **fields: Any) -> ScheduleRetry:
+    wait: dict[str, Any] = {"delay_ms": 1000, "retrying_at": RETRYING_AT}
+    return ScheduleRetry(
+        attempt=attempt, **_fence(epoch, wait | {"error": ERROR} | fields)
+    )
+
+
+def require_action(epoch: int, **fields: Any) -> RequireAction:
+    return RequireAction(**_fence(epoch, {"deadline": DEADLINE} | fields))
+
+
+def cancel_calls(epoch: int, **fields: Any) -> CancelToolCalls:
+    """Given when the client's time is up."""
+    return CancelToolCalls(**_fence(epoch, {"now": DEADLINE} | fields))
+
+
 # states
 
 
@@ -255,13 +214,14 @@ def state_of(*events: ChatEvent | None) -> ChatState:
 
 
 def parked(*events: ChatEvent) -> ChatState:
-    """The chat waits for its client's results; no event leads there yet."""
-    return replace(state_of(*events), status=Status.REQUIRES_ACTION)
+    """The chat waits for its client's results, whosever the tools are."""
+    state = state_of(*events)
+    return fold(state, [action_required(*outstanding_calls(state.messages))])
 
 
 def archived(*events: ChatEvent) -> ChatState:
-    """The chat is archived; no event leads there yet."""
-    return replace(state_of(*events), archived=True)
+    """The chat is archived, whatever it does."""
+    return state_of(*events, chat_archived())
 
 
 # sentences
