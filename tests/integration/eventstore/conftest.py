@@ -1,14 +1,17 @@
-"""An appender on the test's database."""
+"""An appender on the test's database, and chats."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from service.db.guard import Guard
-from service.db.pool import Database
+from service.db.pool import Database, Pool
 from service.eventstore.appender import Appender
+from service.eventstore.handle import Chats
+from tests.integration.eventstore.replicas import CACHE_BYTES
 
 
 @pytest_asyncio.fixture
@@ -18,3 +21,9 @@ async def appender(database: Database, guard: Guard) -> AsyncIterator[Appender]:
         database, guard=guard, queue_size=10_000, deadline_s=60
     ) as started:
         yield started
+
+
+@pytest.fixture
+def chats(pool: Pool, appender: Appender) -> Chats:
+    """The process that most of a test happens in."""
+    return Chats(pool, appender, cache_bytes=CACHE_BYTES)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 import pytest
 
 from service.db.guard import Guard
 from service.db.pool import Database, Pool
-from service.domain.chat.evolve import fold
 from service.domain.chat.state import ChatState
 from service.domain.events.chat import MessageAppended, MessageQueued
 from service.errors import (
@@ -20,7 +17,6 @@ from service.errors import (
     Rejection,
     WrongExpectedVersion,
 )
-from service.eventstore import codec
 from service.eventstore.appender import Appender
 from service.eventstore.executor import ATTEMPTS
 from service.eventstore.handle import Chats, Handled
@@ -45,38 +41,19 @@ from tests.integration.eventstore.appends import (
     terminate_appenders,
     whole_stream,
 )
+from tests.integration.eventstore.replicas import (
+    another_process,
+    state_in_log,
+    types_in_log,
+)
 
 HASH = b"hash of the request"
 OTHER = b"hash of another one"
 
 
 @pytest.fixture
-def chats(pool: Pool, appender: Appender) -> Chats:
-    return Chats(pool, appender, cache_bytes=1_000_000)
-
-
-@pytest.fixture
 def chat_id() -> UUID:
     return uuid4()
-
-
-@asynccontextmanager
-async def another_process(database: Database, guard: Guard) -> AsyncIterator[Chats]:
-    """Chats with a pool, an appender and a cache of their own."""
-    async with (
-        Pool(database, guard=guard, size=2) as pool,
-        Appender(database, guard=guard, queue_size=1_000, deadline_s=60) as appender,
-    ):
-        yield Chats(pool, appender, cache_bytes=1_000_000)
-
-
-async def state_in_log(database: Database, chat_id: UUID) -> ChatState:
-    recorded = await whole_stream(database, StreamName("chat", chat_id))
-    return fold(ChatState(), map(codec.decode, recorded))
-
-
-async def types_in_log(database: Database, chat_id: UUID) -> list[str]:
-    return [e.type for e in await whole_stream(database, StreamName("chat", chat_id))]
 
 
 async def test_a_chat_that_does_not_exist_is_version_0(
