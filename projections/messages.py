@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from projections.projection import Entry, Projection, Row, Statement
-from service.domain.events.chat import MessageAppended, TurnSettings
+from service.domain.events.chat import (
+    HistoryTruncated,
+    MessageAppended,
+    TurnSettings,
+)
 from service.domain.parts import public_part
 
 INSERT = """
@@ -18,15 +22,35 @@ SELECT u.* FROM json_to_recordset(%s) AS u (
 ON CONFLICT (chat_id, id) DO NOTHING
 """
 
+TRUNCATE = """
+DELETE FROM read.messages__v{v} AS m
+USING json_to_recordset(%s) AS u (chat_id uuid, from_id int, version int)
+WHERE m.chat_id = u.chat_id AND m.id >= u.from_id AND m.id < u.version
+"""
+"""The messages that followed an edit are newer than it."""
+
 
 def project(entries: Sequence[Entry]) -> list[Statement]:
-    """A message never changes, so a second delivery finds it there."""
+    """All that was said, then what was taken back; a message itself never changes."""
     rows = [
         _row(entry, entry.event)
         for entry in entries
         if isinstance(entry.event, MessageAppended)
     ]
-    return [Statement(INSERT, rows)]
+    return [Statement(INSERT, rows), Statement(TRUNCATE, truncated(entries))]
+
+
+def truncated(entries: Sequence[Entry]) -> list[Row]:
+    """What edits took back: of each chat messages from one on, up to the edit."""
+    return [
+        {
+            "chat_id": entry.chat_id,
+            "from_id": entry.event.from_id,
+            "version": entry.recorded.version,
+        }
+        for entry in entries
+        if isinstance(entry.event, HistoryTruncated)
+    ]
 
 
 def _row(entry: Entry, event: MessageAppended) -> Row:
@@ -55,7 +79,7 @@ def settings_json(settings: TurnSettings | None) -> dict[str, Any] | None:
 MESSAGES = Projection(
     name="messages",
     version=1,
-    types=frozenset({"message_appended"}),
+    types=frozenset({"message_appended", "history_truncated"}),
     tables={"messages": "chat_id"},
     project=project,
 )

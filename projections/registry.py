@@ -11,14 +11,18 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from projections.chats import CHATS
+from projections.cursors import CURSORS
 from projections.messages import MESSAGES
 from projections.projection import Projection
 from projections.queue import QUEUE
 from projections.runnable import RUNNABLE
+from projections.search import SEARCH
 from projections.watch_feed import WATCH_FEED
 from service.errors import SetupError
 
-PROJECTIONS: tuple[Projection, ...] = (CHATS, MESSAGES, QUEUE, RUNNABLE, WATCH_FEED)
+PROJECTIONS: tuple[Projection, ...] = (
+    CHATS, CURSORS, MESSAGES, QUEUE, RUNNABLE, SEARCH, WATCH_FEED,
+)  # fmt: skip
 
 GROUP = "parley.projections"
 

@@ -29,6 +29,18 @@ ORDER BY id
 LIMIT %s
 """
 
+PROMPTS = """
+SELECT m.id, (
+  SELECT string_agg(p.part ->> 'text', E'\n' ORDER BY p.place)
+  FROM jsonb_array_elements(m.parts) WITH ORDINALITY AS p (part, place)
+  WHERE p.part ->> 'type' = 'text')
+FROM read.messages AS m
+WHERE m.chat_id = %s AND m.role = 'user' AND m.visibility IN ('user', 'both')
+  AND m.parts @> '[{"type": "text"}]'
+ORDER BY m.id DESC
+LIMIT %s
+"""
+
 _AFTER_ALL = 2**31 - 1
 """Message ids are versions, and versions are int4 in the database."""
 
@@ -66,6 +78,13 @@ class MessageRow:
         return message
 
 
+class Prompt(NamedTuple):
+    """What a user wrote in one message."""
+
+    id: int
+    text: str
+
+
 class MessagePage(NamedTuple):
     """Some messages, and whether there are more in the same direction."""
 
@@ -95,3 +114,12 @@ async def list_messages(
     )
     rows = [MessageRow(*row) for row in await found.fetchall()]
     return MessagePage(rows[:limit], len(rows) > limit)
+
+
+async def prompts(connection: Connection, chat_id: UUID, limit: int) -> list[Prompt]:
+    """The text of the users' messages, the newest first; those without text left out.
+
+    What was edited away is gone.
+    """
+    found = await connection.execute(PROMPTS, (chat_id, limit))
+    return [Prompt(*row) for row in await found.fetchall()]

@@ -12,10 +12,10 @@ from service.db.pool import Connection
 from service.domain.times import rfc3339
 
 LIST = """
-SELECT chat_id, id, parts, created_at, created_by, settings
+SELECT chat_id, id, parts, created_at, created_by, settings, moved
 FROM read.queue
 WHERE chat_id = %s
-ORDER BY id
+ORDER BY moved DESC NULLS LAST, id
 """
 
 
@@ -29,6 +29,8 @@ class QueueRow:
     created_at: datetime
     created_by: UUID
     settings: dict[str, Any] | None
+    moved: int | None
+    """The version at which it was put first, if it was."""
 
     def public(self) -> dict[str, Any]:
         """The queued message as clients see it: the shape of `public_queued`."""

@@ -16,8 +16,12 @@ CREATE TABLE IF NOT EXISTS read.messages__v{v} (
   CONSTRAINT messages__v{v}__chat_id__id__pkey PRIMARY KEY (chat_id, id)
 );
 
+CREATE INDEX IF NOT EXISTS messages__v{v}__prompts__chat_id__id__idx
+  ON read.messages__v{v} (chat_id, id)
+  WHERE role = 'user' AND visibility IN ('user', 'both');
+
 COMMENT ON TABLE read.messages__v{v} IS
-  'Messages of all chats, one row each; rows never change.';
+  'Messages of all chats, one row each; rows never change, an edit deletes.';
 COMMENT ON COLUMN read.messages__v{v}.chat_id IS 'The chat.';
 COMMENT ON COLUMN read.messages__v{v}.id IS
   'Version of the event that appended it; the order of the history.';

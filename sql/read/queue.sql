@@ -10,12 +10,19 @@ CREATE TABLE IF NOT EXISTS read.queue__v{v} (
   settings jsonb,
   CONSTRAINT queue__v{v}__chat_id__id__pkey PRIMARY KEY (chat_id, id)
 );
+-- New in place: null for all that was queued before anything could be moved.
+ALTER TABLE read.queue__v{v} ADD COLUMN IF NOT EXISTS moved int;
+
+CREATE INDEX IF NOT EXISTS queue__v{v}__chat_id__moved__id__idx
+  ON read.queue__v{v} (chat_id, moved DESC NULLS LAST, id);
 
 COMMENT ON TABLE read.queue__v{v} IS
   'Messages that wait, one row each. At most 20 a chat; rows come and go.';
 COMMENT ON COLUMN read.queue__v{v}.chat_id IS 'The chat.';
 COMMENT ON COLUMN read.queue__v{v}.id IS
   'Version of the event that queued it; the order of the queue.';
+COMMENT ON COLUMN read.queue__v{v}.moved IS
+  'Version of the event that put it first; the last one moved is the head.';
 COMMENT ON COLUMN read.queue__v{v}.parts IS
   'What it says, without what only providers may see.';
 COMMENT ON COLUMN read.queue__v{v}.created_at IS 'When it was sent.';
@@ -28,7 +35,8 @@ GRANT SELECT ON read.queue__v{v} TO parley_service, parley_dba;
 -- [view]
 DROP VIEW IF EXISTS read.queue;
 CREATE VIEW read.queue WITH (security_invoker = true) AS
-SELECT q.chat_id, q.id, q.parts, q.created_at, q.created_by, q.settings
+SELECT q.chat_id, q.id, q.parts, q.created_at, q.created_by, q.settings,
+  q.moved
 FROM read.queue__v{v} AS q;
 
 COMMENT ON VIEW read.queue IS

@@ -9,7 +9,8 @@ import pytest
 
 from service.db.pool import Connection, Pool
 from service.errors import Rejection
-from service.readmodels.chats import ChatCursor, ChatPage, list_chats
+from service.readmodels.chats import ChatFilters, ChatPage, list_chats
+from service.readmodels.cursor import ChatCursor, PinCursor, parse_cursor
 from service.readmodels.lag import projection_lag
 from service.readmodels.messages import list_messages
 from service.readmodels.queue import list_queue
@@ -107,24 +108,38 @@ async def test_only_the_owners_chats_that_are_not_archived(
     await world.execute("UPDATE read.chats__v1 SET archived = id = %s", UUID(int=2))
     async with pool.connection() as connection:
         assert ids(await list_chats(connection, b.OWNER, limit=9)) == [3, 1]
-        put_away = await list_chats(connection, b.OWNER, limit=9, archived=True)
+        put_away = await list_chats(
+            connection, b.OWNER, limit=9, filters=ChatFilters(archived=True)
+        )
         assert ids(put_away) == [2]
         assert ids(await list_chats(connection, b.CHAT, limit=9)) == []
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "?", "bm9wZQ==", "W10=", "WzEsMl0=", "WzFlOTksICJ4Il0=", "\u2603", "W251bGxd"],
+    [
+        "",
+        "?",
+        "bm9wZQ==",
+        "W10=",
+        "WzEsMl0=",
+        "WzFlOTksICJ4Il0=",
+        "\u2603",
+        "W251bGxd",
+        "WyJhXHUwMDAwIiwgIngiXQ==",
+    ],
 )
 async def test_malformed_cursor_is_the_clients_to_mend(text: str) -> None:
     with pytest.raises(Rejection) as caught:
-        ChatCursor.parse(text)
+        parse_cursor(text)
     assert caught.value.code == "invalid-cursor"
 
 
 def test_cursor_comes_back_as_it_was() -> None:
     cursor = ChatCursor(b.NOW + timedelta(microseconds=1), b.CHAT)
-    assert ChatCursor.parse(str(cursor)) == cursor
+    assert parse_cursor(str(cursor)) == cursor
+    pin = PinCursor("a0\u00ff", b.CHAT)
+    assert parse_cursor(str(pin)) == pin
 
 
 async def messages(connection: Connection, **page: int) -> tuple[list[int], bool]:
@@ -174,9 +189,12 @@ async def test_most_urgent_chats_come_first(world: World, pool: Pool) -> None:
     await project(world)
     async with pool.connection() as connection:
         found = await runnable_chats(connection, 10, lease_s=LEASE_S)
-        assert found == [interrupted, running, later]
+        assert [free.chat_id for free in found] == [interrupted, running, later]
         found = await runnable_chats(connection, 1, lease_s=LEASE_S)
-        assert found == [interrupted]
+        assert [tuple(free) for free in found] == [
+            (interrupted, "interrupting"),
+            (running, "running"),
+        ]
 
 
 async def test_chat_with_a_fresh_lease_is_somebodys(world: World, pool: Pool) -> None:
@@ -192,7 +210,8 @@ async def test_chat_with_a_fresh_lease_is_somebodys(world: World, pool: Pool) ->
         lost,
     )
     async with pool.connection() as connection:
-        assert await runnable_chats(connection, 10, lease_s=LEASE_S) == [lost]
+        found = await runnable_chats(connection, 10, lease_s=LEASE_S)
+        assert [free.chat_id for free in found] == [lost]
 
 
 async def test_lag_counts_events_and_seconds(world: World, pool: Pool) -> None:
@@ -201,9 +220,11 @@ async def test_lag_counts_events_and_seconds(world: World, pool: Pool) -> None:
         behind = await projection_lag(connection)
         assert [row.projection for row in behind] == [
             "chats",
+            "cursors",
             "messages",
             "queue",
             "runnable",
+            "search",
             "watch_feed",
         ]
         assert {row.events_behind for row in behind} == {2}

@@ -29,6 +29,12 @@ def test_new_chat_is_one_whole_row() -> None:
             "updated_at": b.NOW,
             "version": 2,
             "last_error": None,
+            "plan_mode": "",
+            "workspace_id": None,
+            "model_config_id": None,
+            "mcp_server_ids": [],
+            "pin_key": None,
+            "origin": None,
         }
     ]
 
@@ -38,7 +44,7 @@ def test_known_chat_is_told_only_what_changed() -> None:
     log.append(b.CHAT, *b.a_chat())
     (new, changed) = rows(CHATS, log.append(b.CHAT, b.acquired(), b.attempt(2)))
     assert new == []
-    assert changed == [{"id": b.CHAT, "version": 4, "updated_at": b.NOW}]
+    assert changed == [{"id": b.CHAT, "changes": {}, "version": 4, "updated_at": b.NOW}]
 
 
 def test_a_batch_makes_one_row_a_chat_whatever_happened() -> None:
@@ -59,17 +65,57 @@ def test_failure_is_kept_until_the_next_turn() -> None:
     log = Log()
     log.append(b.CHAT, *b.a_turn())
     (_, failed) = rows(CHATS, log.append(b.CHAT, b.turn_failed()))
-    assert failed[0]["status"] == "error"
-    assert failed[0]["last_error"] == {
+    assert failed[0]["changes"]["status"] == "error"
+    assert failed[0]["changes"]["last_error"] == {
         "message": "the model is away",
         "kind": "timeout",
         "retryable": True,
     }
     (_, again) = rows(CHATS, log.append(b.CHAT, b.user("again")))
-    assert (again[0]["status"], again[0]["last_error"]) == ("running", None)
+    assert again[0]["changes"] == {"status": "running", "last_error": None}
 
 
 def test_clock_that_went_back_does_not_move_the_chat_back() -> None:
     late = b.acquired().model_copy(update={"at": b.NOW + timedelta(seconds=3)})
     (new, _) = rows(CHATS, entries(b.CHAT, *b.a_chat(), late, b.attempt(2)))
     assert new[0]["updated_at"] == late.at
+
+
+def test_chat_that_is_renamed_pinned_or_read_keeps_its_place() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat())
+    about = [b.title_changed("tea"), b.pinned("m"), b.read_cursor_moved(5)]
+    (_, changed) = rows(CHATS, log.append(b.CHAT, *about))
+    assert changed == [
+        {
+            "id": b.CHAT,
+            "changes": {"title": "tea", "pin_key": "m"},
+            "updated_at": None,
+            "version": 10,
+        }
+    ]
+
+
+def test_chat_that_is_put_away_is_no_pin_and_moves() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat(), b.pinned())
+    (_, changed) = rows(CHATS, log.append(b.CHAT, b.chat_archived()))
+    assert changed[0]["changes"] == {"archived": True, "pin_key": None}
+    assert changed[0]["updated_at"] == b.NOW
+
+
+def test_fork_is_a_chat_of_its_own() -> None:
+    copied = [b.created(root_chat_id=b.OWNER), *b.an_idle_chat()[1:], b.pinned()]
+    other = b.forked(8, owner_id=b.ORGANIZATION)
+    (new, _) = rows(CHATS, entries(b.CHAT, *copied, other))
+    assert new[0]["owner_id"] == b.ORGANIZATION
+    assert new[0]["origin"]["version"] == 8
+    assert (new[0]["root_chat_id"], new[0]["pin_key"]) == (None, None)
+    assert new[0]["status"] == "waiting"
+
+
+def test_what_is_cleared_becomes_null() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat(), b.workspace_bound(b.OWNER))
+    (_, changed) = rows(CHATS, log.append(b.CHAT, b.workspace_bound(None)))
+    assert changed[0]["changes"] == {"workspace_id": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from projections.messages import MESSAGES
 from service.domain.events.chat import TurnSettings
 from tests import builders as b
-from tests.unit.projections.log import entries, rows
+from tests.unit.projections.log import Log, entries, rows
 
 
 def test_message_is_a_row_with_the_version_as_its_id() -> None:
@@ -13,7 +13,7 @@ def test_message_is_a_row_with_the_version_as_its_id() -> None:
     said = b.user("hello", settings=settings)
     answer = b.assistant("hi", epoch=2, attempt=1)
     batch = entries(b.CHAT, b.created(), said, b.attempt(2), answer)
-    (new,) = rows(MESSAGES, batch)
+    (new, _) = rows(MESSAGES, batch)
     assert [row["id"] for row in new] == [2, 4]
     assert new[0]["settings"] == {"model": "small"}
     assert new[0]["created_by"] == b.OWNER
@@ -23,11 +23,20 @@ def test_message_is_a_row_with_the_version_as_its_id() -> None:
 
 def test_what_only_providers_may_see_is_left_out() -> None:
     secret = b.call(provider_metadata={"signature": "s3cret"})
-    (new,) = rows(MESSAGES, entries(b.CHAT, b.assistant(secret)))
+    (new, _) = rows(MESSAGES, entries(b.CHAT, b.assistant(secret)))
     assert "provider_metadata" not in new[0]["parts"][0]
 
 
 def test_hidden_message_is_kept_for_those_who_may_see_it() -> None:
     hidden = b.user("be brief", role="system", visibility="model", created_by=None)
-    (new,) = rows(MESSAGES, entries(b.CHAT, hidden))
+    (new, _) = rows(MESSAGES, entries(b.CHAT, hidden))
     assert (new[0]["role"], new[0]["visibility"]) == ("system", "model")
+
+
+def test_edit_takes_back_what_came_before_it_and_not_what_follows() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat())
+    edit = [b.truncated(2), b.user("again")]
+    (new, taken_back) = rows(MESSAGES, log.append(b.CHAT, *edit))
+    assert [row["id"] for row in new] == [9]
+    assert taken_back == [{"chat_id": b.CHAT, "from_id": 2, "version": 8}]
