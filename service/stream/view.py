@@ -181,7 +181,7 @@ def _content(
             failed = {"epoch": event.epoch, "attempt": before.chat.retry.attempt}
             return [("preview_reset", failed)]
         case ActionRequired():
-            return _action(after.chat)
+            return [*reset, *_action(after.chat)]
         case TurnFailed(error=error) | StateReconciled(error=error):
             told = error.model_dump(mode="json", exclude_none=True)
             return [*reset, ("error", {"error": told})]

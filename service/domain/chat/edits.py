@@ -17,6 +17,7 @@ from service.domain.events.chat import (
     QueueCleared,
     QueueItemDeleted,
     QueueItemMoved,
+    TurnSettings,
 )
 from service.errors import Rejection
 
@@ -35,7 +36,7 @@ def edit(state: ChatState, command: EditMessage) -> list[ChatEvent] | Rejection:
         visibility=target.visibility,
         parts=command.parts,
         created_by=command.sender_id,
-        settings=command.settings or target.settings,
+        settings=_settings(target.settings, command.settings),
     )
     truncated = HistoryTruncated(at=now, from_id=target.id, actor=actor)
     cleared = [QueueCleared(at=now, actor=actor)] if state.queue else []
@@ -79,6 +80,15 @@ def promote_queued(
         case _:
             head = promoted(_headed(state, item), now)
             return [*moved, *answers(state, now), *head]
+
+
+def _settings(
+    kept: TurnSettings | None, given: TurnSettings | None
+) -> TurnSettings | None:
+    """What was given, and what the old message had for the rest."""
+    if kept is None or given is None:
+        return given or kept
+    return kept.model_copy(update=given.model_dump(exclude_none=True))
 
 
 def _queued(state: ChatState, queued_id: int) -> QueuedMessage | None:

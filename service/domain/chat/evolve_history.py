@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from service.domain.chat.state import ChatState, Message, QueuedMessage, Status
+from service.domain.events.base import PlanMode
 from service.domain.events.history import (
     ChatCreated,
     ChatForked,
@@ -29,9 +30,11 @@ def apply(state: ChatState, event: HistoryEvent, version: int) -> ChatState:
         case MessageQueued():
             return _queued(state, event, version)
         case QueueItemDeleted(queued_id=queued_id):
-            return replace(state, queue=_without(state.queue, queued_id))
+            queue = _without(state.queue, queued_id)
+            return replace(state, queue=queue, compaction=None)
         case QueueItemMoved(queued_id=queued_id):
-            return replace(state, queue=_headed_by(state.queue, queued_id))
+            queue = _headed_by(state.queue, queued_id)
+            return replace(state, queue=queue, compaction=None)
         case QueueCleared():
             return replace(state, queue=())
         case HistoryTruncated():
@@ -90,9 +93,16 @@ def _appended(state: ChatState, event: MessageAppended, version: int) -> ChatSta
         state,
         status=Status.RUNNING,
         turn_id=version,
+        turn_plan_mode=_plan_mode(state, event),
         action=None,
         compaction=None,
     )
+
+
+def _plan_mode(state: ChatState, event: MessageAppended) -> PlanMode:
+    """What the message asks for, which it may have done long ago; else the chat's."""
+    wanted = event.settings.plan_mode if event.settings is not None else None
+    return state.plan_mode if wanted is None else wanted
 
 
 def _unread(state: ChatState, event: MessageAppended, version: int) -> int | None:

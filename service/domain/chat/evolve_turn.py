@@ -45,10 +45,9 @@ def apply(state: ChatState, event: TurnEvent, version: int) -> ChatState:
         case RetryScheduled():
             return _retry_scheduled(state, event)
         case StepCommitted():
-            return replace(state, episode=None)
+            return _step_committed(state, event)
         case ActionRequired(tool_calls=calls, deadline=deadline):
-            action = PendingAction(calls, deadline)
-            return replace(state, status=Status.REQUIRES_ACTION, action=action)
+            return _action_required(state, PendingAction(calls, deadline))
         case ToolResultsSubmitted() | ToolCallsCancelled():
             return replace(state, status=Status.RUNNING, action=None, compaction=None)
         case InterruptRequested():
@@ -82,6 +81,22 @@ def _attempt_started(
 def _retry_scheduled(state: ChatState, event: RetryScheduled) -> ChatState:
     retry = Retry(event.attempt, event.delay_ms, event.retrying_at, event.error)
     return replace(state, episode=None, retry=retry)
+
+
+def _step_committed(state: ChatState, event: StepCommitted) -> ChatState:
+    done = event.kind == "compaction"
+    return replace(state, episode=None, compaction=None if done else state.compaction)
+
+
+def _action_required(state: ChatState, action: PendingAction) -> ChatState:
+    # a worker that asks the client has nothing under way, whatever it had begun
+    return replace(
+        state,
+        status=Status.REQUIRES_ACTION,
+        action=action,
+        episode=None,
+        compaction=None,
+    )
 
 
 def _interrupted(state: ChatState) -> ChatState:

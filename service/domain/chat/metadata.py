@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.domain.chat.refusals import archived
+from service.domain.chat.refusals import archived, not_a_root
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import (
     ArchiveMember,
@@ -34,6 +34,9 @@ ALSO_ARCHIVED = frozenset({"title", "labels", "archived"})
 
 WHATEVER = frozenset({"now", "actor", "title_source", "expected_title"})
 """Fields of the command that are no changes."""
+
+CLEARED_BY_NONE = frozenset({"workspace_id", "model_config_id"})
+"""Fields whose None is a change; any other None is a field that is not given."""
 
 
 def update(state: ChatState, command: UpdateChat) -> list[ChatEvent] | Rejection:
@@ -84,7 +87,7 @@ def move_read_cursor(
 
 def spawn_child(state: ChatState, command: SpawnChild) -> list[ChatEvent] | Rejection:
     if not state.is_root:
-        return _not_root("spawn chats")
+        return not_a_root("spawn chats")
     return [
         ChildSpawned(at=command.now, child_id=command.child_id, actor=command.actor)
     ]
@@ -100,23 +103,25 @@ def plan_mode_changed(
 
 
 def _refused(state: ChatState, command: UpdateChat) -> Rejection | None:
-    changes = command.model_fields_set - WHATEVER
+    changes = _changes(command)
     stays_away = state.archived and command.archived is not False
     if stays_away and not changes <= ALSO_ARCHIVED:
         return archived()
     if command.archived and command.pin_key:
         return Rejection("chat-archived", "an archived chat cannot be pinned")
-    if not state.is_root and command.archived is not None:
-        return _not_root("be archived by itself")
     if not state.is_root and command.pin_key:
-        return _not_root("be pinned")
+        return not_a_root("be pinned")
     if command.expected_title not in (None, state.title):
         return Rejection("title-changed", "the chat has another title by now")
     return None
 
 
-def _not_root(deed: str) -> Rejection:
-    return Rejection("not-a-root", f"a chat that another one spawned cannot {deed}")
+def _changes(command: UpdateChat) -> set[str]:
+    return {
+        name
+        for name in command.model_fields_set - WHATEVER
+        if name in CLEARED_BY_NONE or getattr(command, name) is not None
+    }
 
 
 def _back(command: UpdateChat) -> list[ChatEvent]:

@@ -21,7 +21,11 @@ from service.errors import Rejection
 
 def refused(state: ChatState, command: ChatCommand) -> Rejection | None:
     """The refusal, or None for a command that its decider may look at."""
-    return _by_table(classify(state), command) or _by_fence(state, command)
+    return (
+        _by_family(state, command)
+        or _by_table(classify(state), command)
+        or _by_fence(state, command)
+    )
 
 
 def stale(fact: str) -> Rejection:
@@ -32,6 +36,18 @@ def stale(fact: str) -> Rejection:
 def archived() -> Rejection:
     """The refusal of what an archived chat does not take."""
     return Rejection("chat-archived", "the chat is archived; unarchive it first")
+
+
+def not_a_root(deed: str) -> Rejection:
+    """The refusal of what is for the first chat of a family only."""
+    return Rejection("not-a-root", f"a chat that another one spawned cannot {deed}")
+
+
+def _by_family(state: ChatState, command: ChatCommand) -> Rejection | None:
+    """A child goes where its root goes, so nobody asks how it is itself."""
+    if state.is_root or not isinstance(command, UpdateChat):
+        return None
+    return None if command.archived is None else not_a_root("be archived by itself")
 
 
 def _by_table(current: ExecutionState, command: ChatCommand) -> Rejection | None:

@@ -72,7 +72,7 @@ TRANSITIONS: Mapping[str, Row] = MappingProxyType(
         "MoveReadCursor": _stay(EVERYWHERE),
         "SpawnChild": _stay("R0 R1"),
         "AcquireRun": _stay("R0 R1 I0 I1 A0 A1"),
-        "AbandonRun": _stay("W E0 E1 R0 R1 I0 I1 A0 A1"),
+        "AbandonRun": _stay(EVERYWHERE),
         "StartAttempt": _stay("R0 R1"),
         "ScheduleRetry": _stay("R0 R1"),
         "RequireAction": _row(R0="A0", R1="A1"),

@@ -99,7 +99,7 @@ class SendMessage(_Command):
 class EditMessage(_Command):
     """Take back a user message and all that followed, and say this instead.
 
-    Without `settings` the new message keeps those of the old one.
+    The new message keeps the settings of the old one, but for those that are given.
     """
 
     sender_id: UUID
