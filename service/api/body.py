@@ -12,17 +12,18 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 
 from service import wire
+from service.api.fields import PATH_CHARS, Body, field_errors
 from service.api.problems import invalid
-from service.api.schemas import PATH_CHARS, field_errors
 from service.errors import FieldError, Rejection
 
 BODY_BYTES = 256 * 1024
 DEPTH = 32
-"""Our deepest body has four levels; parsers and validators recurse."""
+"""Our deepest body has four levels, and a tool's result or schema some of its own;
+parsers and validators recurse."""
 BODY_TIMEOUT_S = 30.0
 """A phone on a bad line sends 256 KiB within it."""
 DRAIN_BYTES = 16 * 1024 * 1024
@@ -39,16 +40,16 @@ _ESCAPE = re.compile(
 )
 """Escapes in a JSON text, so that a backslash that is itself escaped starts none."""
 
-Body = TypeVar("Body", bound=BaseModel)
+Model = TypeVar("Model", bound=Body)
 
 
-async def read_body(request: Request, model: type[Body]) -> Body:
+async def read_body(request: Request, model: type[Model]) -> Model:
     """The request's JSON body as `model`. Raises Rejection."""
     _require_json(request)
     return parse_body(await _read(request), model)
 
 
-async def read_optional_body(request: Request, model: type[Body]) -> Body:
+async def read_optional_body(request: Request, model: type[Model]) -> Model:
     """Like `read_body`, but no body at all is an empty object."""
     raw = await _read(request)
     if not raw:
@@ -57,7 +58,7 @@ async def read_optional_body(request: Request, model: type[Body]) -> Body:
     return parse_body(raw, model)
 
 
-def parse_body(raw: bytes, model: type[Body]) -> Body:
+def parse_body(raw: bytes, model: type[Model]) -> Model:
     """Bytes to model; every way in which they can be wrong is a Rejection."""
     _check_text(_decode(raw))
     try:
@@ -79,13 +80,9 @@ def idempotency_key(request: Request) -> str | None:
     return values[0]
 
 
-def request_hash(method: str, path: str, body: BaseModel) -> bytes:
-    """What was asked, in 32 bytes; the same for bodies that mean the same.
-
-    Defaults are left out, so a release that adds an optional field still recognises
-    the retry of a request that an older one took.
-    """
-    content = _sorted(body.model_dump(mode="json", exclude_defaults=True))
+def request_hash(method: str, path: str, body: Body) -> bytes:
+    """What was asked, in 32 bytes; the same for requests that mean the same."""
+    content = _sorted(body.meaning())
     return hashlib.sha256(wire.dumps([method, path, content])).digest()
 
 

@@ -1,4 +1,4 @@
-"""Chats: create, list, get, interrupt."""
+"""Chats: create, list, get."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from uuid import UUID, uuid4
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.body import idempotency_key, read_body, read_optional_body
+from service.api.body import idempotency_key, read_body
 from service.api.context import context_of, load_chat, subject_of
 from service.api.freshness import wait_for_version
-from service.api.perform import Asked, actor, json_response, perform, state_after
+from service.api.perform import CHATS, Asked, chat_response, json_response, perform
 from service.api.problems import invalid
 from service.api.query import known_only, page_limit
-from service.api.schemas import CreateChatBody, InterruptBody, label_errors
+from service.api.schemas import CreateChatBody
 from service.auth.policy import Resource, Subject, allowed
 from service.domain.chat.public import public_chat
 from service.domain.chat.title import fallback_title
-from service.domain.commands.chat import CreateChat, Interrupt
+from service.domain.commands.chat import CreateChat
 from service.domain.ids import UserId, derive_chat_id
 from service.errors import FieldError, Rejection
 from service.readmodels.chats import list_chats as read_chats
-
-PATH = "/api/v1/chats"
 
 
 async def create_chat(request: Request) -> Response:
@@ -30,8 +28,6 @@ async def create_chat(request: Request) -> Response:
     subject = await subject_of(request)
     key = idempotency_key(request)
     body = await read_body(request, CreateChatBody)
-    if errors := label_errors(body.labels):
-        raise invalid(*errors)
     chat_id = new_chat_id(subject, key)
     command = CreateChat(
         now=context_of(request).now(),
@@ -43,16 +39,12 @@ async def create_chat(request: Request) -> Response:
         settings=body.settings(),
         client_type=body.client_type,
         labels=body.labels,
+        plan_mode=body.plan_mode or "",
+        client_tools=body.tools(),
     )
-    asked = Asked(PATH, body, key)
+    asked = Asked(CHATS, body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
-    state = await state_after(request, chat_id, handled)
-    return json_response(
-        public_chat(chat_id, state),
-        status=201,
-        handled=handled,
-        about=(chat_id, state.version),
-    )
+    return await chat_response(request, chat_id, handled, status=201)
 
 
 async def list_chats(request: Request) -> Response:
@@ -74,21 +66,6 @@ async def get_chat(request: Request) -> Response:
     chat_id, loaded = await load_chat(request, await subject_of(request), "chat.read")
     return json_response(
         public_chat(chat_id, loaded.state), about=(chat_id, loaded.version)
-    )
-
-
-async def interrupt_chat(request: Request) -> Response:
-    """200 and the chat, which is interrupting; a worker keeps what had been said."""
-    subject = await subject_of(request)
-    key = idempotency_key(request)
-    chat_id, _ = await load_chat(request, subject, "chat.interrupt")
-    body = await read_optional_body(request, InterruptBody)
-    command = Interrupt(now=context_of(request).now(), actor=actor(subject))
-    asked = Asked(f"{PATH}/{chat_id}/interrupt", body, key)
-    handled = await perform(request, subject, chat_id, command, asked=asked)
-    state = await state_after(request, chat_id, handled)
-    return json_response(
-        public_chat(chat_id, state), handled=handled, about=(chat_id, state.version)
     )
 
 

@@ -1,4 +1,4 @@
-"""Messages of a chat: read a page, send one."""
+"""Messages of a chat: read a page, send one, say one anew."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.body import idempotency_key, read_body
-from service.api.chats import PATH
+from service.api.body import read_body
 from service.api.context import context_of, load_chat, subject_of
 from service.api.freshness import wait_for_version
-from service.api.perform import Asked, json_response, last_version, perform
+from service.api.perform import (
+    json_response,
+    last_version,
+    perform_on,
+    state_before,
+    target_of,
+)
 from service.api.problems import invalid
-from service.api.query import known_only, message_id, page_limit
-from service.api.schemas import SendMessageBody
+from service.api.query import known_only, message_id, page_limit, path_number
+from service.api.schemas import EditMessageBody, SendMessageBody
 from service.domain.chat.evolve import message_of
 from service.domain.chat.public import public_message, public_queued, visible
-from service.domain.chat.state import QueuedMessage
-from service.domain.commands.chat import SendMessage
-from service.domain.events.chat import ChatEvent, MessageAppended, MessageQueued
+from service.domain.chat.state import ChatState, QueuedMessage
+from service.domain.commands.chat import EditMessage, SendMessage
+from service.domain.events.chat import (
+    ChatEvent,
+    HistoryTruncated,
+    MessageAppended,
+    MessageQueued,
+)
 from service.errors import FieldError
 from service.eventstore.handle import Handled
 from service.readmodels.messages import list_messages as read_messages
@@ -64,24 +74,58 @@ async def list_messages(request: Request) -> Response:
 
 async def send_message(request: Request) -> Response:
     """200: the message is in the history, or in the queue of a busy chat."""
-    subject = await subject_of(request)
-    key = idempotency_key(request)
-    chat_id, _ = await load_chat(request, subject, "chat.send")
+    target = await target_of(request, "chat.send")
     body = await read_body(request, SendMessageBody)
     command = SendMessage(
         now=context_of(request).now(),
-        sender_id=subject.user_id,
+        sender_id=target.subject.user_id,
         parts=body.parts(),
         settings=body.settings(),
         busy_behavior=body.busy_behavior,
     )
-    asked = Asked(f"{PATH}/{chat_id}/messages", body, key)
-    handled = await perform(request, subject, chat_id, command, asked=asked)
+    handled = await perform_on(request, target, command, body, where="/messages")
     return json_response(
-        sent(chat_id, handled),
+        sent(target.chat_id, handled),
         handled=handled,
-        about=(chat_id, last_version(handled)),
+        about=(target.chat_id, last_version(handled)),
     )
+
+
+async def edit_message(request: Request) -> Response:
+    """200: the message and all after it are gone, and this one is said instead."""
+    target = await target_of(request, "chat.edit")
+    message_id = path_number(request, "message_id")
+    body = await read_body(request, EditMessageBody)
+    command = EditMessage(
+        now=context_of(request).now(),
+        sender_id=target.subject.user_id,
+        message_id=message_id,
+        parts=body.parts(),
+        settings=body.settings(),
+    )
+    where = f"/messages/{message_id}"
+    handled = await perform_on(request, target, command, body, where=where)
+    before = await state_before(request, target, handled)
+    return json_response(
+        edited(target.chat_id, before, handled),
+        handled=handled,
+        about=(target.chat_id, last_version(handled)),
+    )
+
+
+def edited(chat_id: UUID, before: ChatState, handled: Handled) -> dict[str, Any]:
+    """What an edit did: the message as it is now, and what clients see no more."""
+    answer: dict[str, Any] = {}
+    for version, event in handled.events:
+        if isinstance(event, HistoryTruncated):
+            answer["deleted_message_ids"] = [
+                message.id
+                for message in before.messages
+                if message.id >= event.from_id and visible(message)
+            ]
+        elif isinstance(event, MessageAppended) and event.role == "user":
+            answer["message"] = public_message(chat_id, message_of(event, version))
+    return answer
 
 
 def sent(chat_id: UUID, handled: Handled) -> dict[str, Any]:

@@ -25,6 +25,12 @@ Release = Literal["3.2.0", "3.1.0"]
 JSON = "application/json"
 EVENTS = "text/event-stream"
 
+NUMBER = {"type": "integer", "minimum": 1}
+PATH_SCHEMAS: dict[str, dict[str, Any]] = {
+    "chat_id": {"type": "string", "format": "uuid"}
+}
+"""What is named in a path is a chat, or has a version for its id."""
+
 SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
@@ -64,7 +70,8 @@ class Doc:
 
     summary: str
     answer: type[BaseModel] | str | None
-    """A model, the media type of an answer that is not ours, or None: `frames` only."""
+    """A model, the media type of an answer that is not ours, or None: `frames` only, or
+    nothing at all."""
     status: int = 200
     frames: Frames | None = None
     """Answers with an event stream of these (also)."""
@@ -115,7 +122,7 @@ def _operation(method: str, path: str, doc: Doc, release: Release) -> dict[str, 
         "summary": doc.summary,
         "parameters": [
             *({"name": name, "in": "path", "required": True,
-               "schema": {"type": "string", "format": "uuid"}}
+               "schema": PATH_SCHEMAS.get(name, NUMBER)}
               for name in re.findall(r"{(\w+)}", path)),
             *({"name": p.name, "in": p.place, "description": p.text,
                "schema": p.schema} for p in doc.parameters),
@@ -141,7 +148,8 @@ def _answer(doc: Doc, release: Release) -> dict[str, Any]:
             h.name: {"description": h.text, "schema": {"type": "string"}}
             for h in doc.headers
         }
-    answer["content"] = dict(_contents(doc, release))
+    if contents := dict(_contents(doc, release)):
+        answer["content"] = contents
     return answer
 
 

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service import wire
-from service.api.body import request_hash
-from service.api.context import context_of, note
+from service.api.body import idempotency_key, request_hash
+from service.api.context import context_of, load_chat, note, subject_of
+from service.api.fields import Body
 from service.api.freshness import version_header
-from service.auth.policy import Subject
+from service.auth.policy import Action, Subject
 from service.domain.chat.evolve import fold
+from service.domain.chat.public import public_chat
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import ChatCommand
 from service.domain.ids import CHAT
 from service.eventstore import store
 from service.eventstore.codec import decode
+from service.eventstore.fold import Loaded
 from service.eventstore.handle import Handled
 from service.eventstore.records import StreamName
 from service.log import correlation_id
 
+CHATS = "/api/v1/chats"
 REPLAYED = "Idempotent-Replayed"
 """Header of an answer that repeats an earlier one."""
 
@@ -35,12 +38,49 @@ class Asked:
     """What a request asked for, so that its repetition is recognised."""
 
     path: str
-    body: BaseModel
+    body: Body
     key: str | None
+    method: str = "POST"
 
     @property
     def hash(self) -> bytes:
-        return request_hash("POST", self.path, self.body)
+        return request_hash(self.method, self.path, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A chat that a request wants to change: who asks, with which key, what it is."""
+
+    subject: Subject
+    key: str | None
+    chat_id: UUID
+    loaded: Loaded
+
+
+class Attribution(TypedDict):
+    """Keywords of every command: whose it is, and how its repetition is recognised."""
+
+    actor: str
+    key: str | None
+    request_hash: bytes | None
+    correlation_id: str | None
+
+
+async def target_of(request: Request, action: Action) -> Target:
+    """The chat in the path, which the caller may do this to. Raises Rejection."""
+    subject = await subject_of(request)
+    key = idempotency_key(request)
+    chat_id, loaded = await load_chat(request, subject, action)
+    return Target(subject, key, chat_id, loaded)
+
+
+async def perform_on(
+    request: Request, target: Target, command: ChatCommand, body: Body, *, where: str
+) -> Handled:
+    """`perform` for the chat in the path; `where` is what follows it there."""
+    path = f"{CHATS}/{target.chat_id}{where}"
+    asked = Asked(path, body, target.key, request.method)
+    return await perform(request, target.subject, target.chat_id, command, asked=asked)
 
 
 async def perform(
@@ -53,13 +93,23 @@ async def perform(
 ) -> Handled:
     """Decide and append; a repeated key gives the first outcome. Raises Rejection."""
     handled = await context_of(request).chats.execute(
-        chat_id,
-        command,
-        actor=actor(subject),
-        key=None if asked.key is None else f"{subject.user_id}:{asked.key}",
-        request_hash=None if asked.key is None else asked.hash,
-        correlation_id=correlation_id(),
+        chat_id, command, **attribution(subject, asked)
     )
+    return noted(request, chat_id, handled)
+
+
+def attribution(subject: Subject, asked: Asked) -> Attribution:
+    """Whose command it is; keys of two users never meet."""
+    return {
+        "actor": actor(subject),
+        "key": None if asked.key is None else f"{subject.user_id}:{asked.key}",
+        "request_hash": None if asked.key is None else asked.hash,
+        "correlation_id": correlation_id(),
+    }
+
+
+def noted(request: Request, chat_id: UUID, handled: Handled) -> Handled:
+    """The same; the request's log record tells what became of it."""
     note(
         request,
         chat_id=str(chat_id),
@@ -71,14 +121,26 @@ async def perform(
 
 async def state_after(request: Request, chat_id: UUID, handled: Handled) -> ChatState:
     """The chat right after this request's events; a replay's may lie in the past."""
-    loaded, last = handled.loaded, last_version(handled)
-    if last == loaded.version:
-        return loaded.state
+    return await state_at(request, chat_id, last_version(handled), handled.loaded)
+
+
+async def state_before(request: Request, target: Target, handled: Handled) -> ChatState:
+    """The chat right before this request's events; there must be some."""
+    version = handled.events[0][0] - 1
+    return await state_at(request, target.chat_id, version, target.loaded)
+
+
+async def state_at(
+    request: Request, chat_id: UUID, version: int, known: Loaded
+) -> ChatState:
+    """The chat at a version; read from the log unless it is the known one."""
+    if version == known.version:
+        return known.state
     state, stream = ChatState(), StreamName(CHAT, chat_id)
     async with context_of(request).pool.connection() as connection:
-        while state.version < last:
+        while state.version < version:
             page = await store.read_stream(connection, stream, state.version)
-            state = fold(state, (decode(e) for e in page if e.version <= last))
+            state = fold(state, (decode(e) for e in page if e.version <= version))
     return state
 
 
@@ -92,8 +154,21 @@ def actor(subject: Subject) -> str:
     return f"user:{subject.user_id}"
 
 
+async def chat_response(
+    request: Request, chat_id: UUID, handled: Handled, *, status: int = 200
+) -> Response:
+    """The chat as this request left it, in the shape of its stream."""
+    state = await state_after(request, chat_id, handled)
+    return json_response(
+        public_chat(chat_id, state),
+        status=status,
+        handled=handled,
+        about=(chat_id, state.version),
+    )
+
+
 def json_response(
-    content: dict[str, Any],
+    content: Mapping[str, Any],
     *,
     status: int = 200,
     handled: Handled | None = None,
@@ -104,14 +179,30 @@ def json_response(
 
     `about`: the chat that it shows, and the version that it shows at least.
     """
+    return Response(
+        wire.dumps(content),
+        status_code=status,
+        headers=_headers(handled, about, more),
+        media_type="application/json",
+    )
+
+
+def no_content(
+    chat_id: UUID, handled: Handled, *, more: Mapping[str, str] | None = None
+) -> Response:
+    """204: it is so now; the version says since when."""
+    about = (chat_id, last_version(handled))
+    return Response(status_code=204, headers=_headers(handled, about, more))
+
+
+def _headers(
+    handled: Handled | None,
+    about: tuple[UUID, int] | None,
+    more: Mapping[str, str] | None,
+) -> dict[str, str]:
     headers = {"cache-control": "no-store", **(more or {})}
     if about is not None:
         headers |= version_header(*about)
     if handled is not None and handled.outcome == "duplicate":
         headers[REPLAYED] = "true"
-    return Response(
-        wire.dumps(content),
-        status_code=status,
-        headers=headers,
-        media_type="application/json",
-    )
+    return headers

@@ -48,7 +48,7 @@ class Kind:
 PROBLEMS: Mapping[str, Kind] = {
     "invalid-json": Kind(400, "The body is not JSON"),
     "invalid-request": Kind(400, "The request has fields that are wrong"),
-    "invalid-id": Kind(400, "The id in the path is not a UUID"),
+    "invalid-id": Kind(400, "The id in the path is malformed"),
     "invalid-cursor": Kind(400, "The cursor is malformed"),
     "invalid-idempotency-key": Kind(400, "The Idempotency-Key is malformed"),
     "unknown-version": Kind(400, "There is no such version"),

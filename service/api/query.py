@@ -6,13 +6,15 @@ import re
 
 from starlette.requests import Request
 
+from service.api.fields import VERSION_MAX
 from service.api.problems import invalid
-from service.api.schemas import PAGE_DEFAULT, PAGE_MAX
-from service.errors import FieldError
+from service.errors import FieldError, Rejection
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _ID_MAX = 2**63 - 1
-_VERSION_MAX = 2**31 - 1
 
 
 def known_only(request: Request, *names: str) -> None:
@@ -49,7 +51,15 @@ def message_id(request: Request, name: str) -> int | None:
         return None
     if not 1 <= number <= _ID_MAX:
         raise invalid(FieldError(name, "is a positive integer"))
-    return min(number, _VERSION_MAX)
+    return min(number, VERSION_MAX)
+
+
+def path_number(request: Request, name: str) -> int:
+    """The id of a message in the path. Raises Rejection `invalid-id`."""
+    text = request.path_params[name]
+    if _NUMBER.fullmatch(text) is None or int(text) < 1:
+        raise Rejection("invalid-id", f"the path's {name} is not a positive integer")
+    return min(int(text), VERSION_MAX)
 
 
 def _number(request: Request, name: str) -> int | None:

@@ -16,26 +16,38 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import wire
-from service.api.chats import create_chat, get_chat, interrupt_chat, list_chats
+from service.api import parameters as p
+from service.api.actions import (
+    compact_chat,
+    interrupt_chat,
+    reconcile_chat,
+    submit_tool_results,
+)
+from service.api.chats import create_chat, get_chat, list_chats
 from service.api.context import Context, Vitals
 from service.api.docs import docs
 from service.api.events import chat_events, log_events
 from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES
 from service.api.freshness import MIN_VERSION, PREFER, STALE, VERSION
 from service.api.health import healthz, prometheus, readyz
-from service.api.messages import list_messages, send_message
+from service.api.messages import edit_message, list_messages, send_message
 from service.api.middleware import Problems, RequestContext
-from service.api.openapi import Doc, Header, Parameter, Release, build
-from service.api.perform import REPLAYED
+from service.api.openapi import Doc, Release, build
+from service.api.perform import CHATS, REPLAYED
+from service.api.queue import delete_queued, promote_queued
 from service.api.schemas import (
     CreateChatBody,
+    EditMessageBody,
     InterruptBody,
+    NothingBody,
     SendMessageBody,
     TicketBody,
+    ToolResultsBody,
 )
 from service.api.shapes import (
     ChatPage,
     ChatShape,
+    Edited,
     EventPage,
     EventShape,
     Health,
@@ -50,51 +62,9 @@ from service.api.watch import watch_chats
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_LIMIT = Parameter(
-    "limit", "query", "1 to 200; 50 when left out",
-    {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
-)  # fmt: skip
-_CURSOR = Parameter(
-    "cursor", "query", "next_cursor of the page before", {"type": "string"}
-)
-_BEFORE = Parameter(
-    "before_id", "query", "messages older than this one, newest first",
-    {"type": "integer", "minimum": 1},
-)  # fmt: skip
-_AFTER_ID = Parameter(
-    "after_id", "query", "messages newer than this one, oldest first",
-    {"type": "integer", "minimum": 1},
-)  # fmt: skip
-_KEY = Parameter(
-    "Idempotency-Key", "header", "the same key twice has one effect and one answer",
-    {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-)  # fmt: skip
-_AFTER = Parameter(
-    "after", "query", "id of the last frame seen, 0 or now", {"type": "string"}
-)
-_TICKET = Parameter(
-    "ticket", "query", "from POST /api/v1/stream-tickets, instead of a bearer token",
-    {"type": "string", "pattern": "^ticket_[A-Za-z0-9_-]{43}$"},
-)  # fmt: skip
-_LAST_EVENT_ID = Parameter(
-    "Last-Event-ID", "header", "like after, which it overrides", {"type": "string"}
-)
-_MIN_VERSION = Parameter(
-    "Parley-Min-Version", "header",
-    "a Parley-Version: wait, 2 s at most, until the answer has it",
-    {"type": "string", "pattern": "^[0-9a-fA-F-]{36}:[0-9]{1,10}$"},
-)  # fmt: skip
-_PREFER = Parameter(
-    "Prefer", "header", "wait: 503 rather than a stale answer", {"type": "string"}
-)
+_BODY = (400, 408, 413, 415, 422)
+"""What a body, or an Idempotency-Key, can be refused with."""
 
-_POST = (400, 408, 413, 415, 422)
-
-_VERSION = Header(VERSION, "the chat and its version, for Parley-Min-Version")
-_STALE = Header(STALE, "read models that are behind Parley-Min-Version")
-_REPLAYED = Header(REPLAYED, "true: the first answer to this Idempotency-Key, again")
-
-CHATS = "/api/v1/chats"
 CHAT = CHATS + "/{chat_id}"
 
 
@@ -125,40 +95,63 @@ def _rendered() -> bytes:
 OPERATIONS: Sequence[Operation] = (
     Operation("POST", CHATS, create_chat, Doc(
         "Create a chat with its first message", ChatShape, status=201,
-        body=CreateChatBody, parameters=(_KEY,), headers=(_VERSION, _REPLAYED),
-        problems=(*_POST, 403))),
+        body=CreateChatBody, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 403))),
     Operation("GET", CHATS, list_chats, Doc(
         "List your chats, newest change first", ChatPage,
-        parameters=(_LIMIT, _CURSOR, _MIN_VERSION, _PREFER), headers=(_STALE,),
+        parameters=(p.LIMIT, p.CURSOR, *p.FRESH), headers=(p.STALE_TOLD,),
         problems=(400,))),
     Operation("GET", CHATS + "/watch", watch_chats, Doc(
         "Hear what happens to your chats", None, frames=WATCH_FRAMES, ticket=True,
-        parameters=(_LAST_EVENT_ID, _AFTER, _TICKET), problems=(400, 403))),
+        parameters=(p.LAST_EVENT_ID, p.AFTER, p.TICKET), problems=(400, 403))),
     Operation("GET", CHAT, get_chat, Doc(
-        "Get a chat", ChatShape, headers=(_VERSION,), problems=(400, 404))),
+        "Get a chat", ChatShape, headers=(p.VERSION_TOLD,), problems=(400, 404))),
     Operation("GET", CHAT + "/messages", list_messages, Doc(
         "List a chat's messages, newest first", MessagePage,
-        parameters=(_BEFORE, _AFTER_ID, _LIMIT, _MIN_VERSION, _PREFER),
-        headers=(_VERSION, _STALE), problems=(400, 404))),
+        parameters=(p.BEFORE, p.AFTER_ID, p.LIMIT, *p.FRESH),
+        headers=(p.VERSION_TOLD, p.STALE_TOLD), problems=(400, 404))),
     Operation("POST", CHAT + "/messages", send_message, Doc(
         "Send a message; a busy chat queues it", Sent, body=SendMessageBody,
-        parameters=(_KEY,), headers=(_VERSION, _REPLAYED),
-        problems=(*_POST, 404, 409, 429))),
+        parameters=(p.KEY,), headers=p.CHANGED, problems=(*_BODY, 404, 409, 429))),
+    Operation("PATCH", CHAT + "/messages/{message_id}", edit_message, Doc(
+        "Take a message and all after it back, and say this instead", Edited,
+        body=EditMessageBody, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 404, 409))),
+    Operation("DELETE", CHAT + "/queue/{queued_id}", delete_queued, Doc(
+        "Take a message out of the queue", None, status=204, parameters=(p.KEY,),
+        headers=p.CHANGED, problems=(400, 404, 409, 422))),
+    Operation("POST", CHAT + "/queue/{queued_id}/promote", promote_queued, Doc(
+        "Put a message of the queue first, and stop the turn for it", ChatShape,
+        status=202, body=NothingBody, body_optional=True, parameters=(p.KEY,),
+        headers=p.CHANGED, problems=(*_BODY, 404, 409))),
     Operation("POST", CHAT + "/interrupt", interrupt_chat, Doc(
         "Stop the running turn", ChatShape, body=InterruptBody, body_optional=True,
-        parameters=(_KEY,), headers=(_VERSION, _REPLAYED),
-        problems=(*_POST, 404, 409))),
+        parameters=(p.KEY,), headers=p.CHANGED, problems=(*_BODY, 404, 409))),
+    Operation("POST", CHAT + "/tool-results", submit_tool_results, Doc(
+        "Answer the tool calls that wait for you, all of them", None, status=204,
+        body=ToolResultsBody, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 404, 409))),
+    Operation("POST", CHAT + "/compact", compact_chat, Doc(
+        "Shorten the history; there is nothing to shorten in this release", ChatShape,
+        body=NothingBody, body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 404, 409))),
+    Operation("POST", CHAT + "/reconcile-invalid", reconcile_chat, Doc(
+        "Put a chat that is in no legal state into error", ChatShape,
+        body=NothingBody, body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 404, 409))),
     Operation("GET", CHAT + "/stream", follow_chat, Doc(
         "Follow a chat", None, frames=CHAT_FRAMES, ticket=True,
-        parameters=(_LAST_EVENT_ID, _AFTER, _TICKET), problems=(400, 404))),
+        parameters=(p.LAST_EVENT_ID, p.AFTER, p.TICKET), problems=(400, 404))),
     Operation("GET", CHAT + "/events", chat_events, Doc(
         "Read a chat's events: a page, lines or a stream, by Accept", EventPage,
         frames=EVENT_FRAMES, lines=EventShape,
-        parameters=(_LIMIT, _LAST_EVENT_ID, _AFTER), problems=(400, 404, 406, 410))),
+        parameters=(p.LIMIT, p.LAST_EVENT_ID, p.AFTER),
+        problems=(400, 404, 406, 410))),
     Operation("GET", "/api/v1/events", log_events, Doc(
         "Read the whole log: a page, lines or a stream, by Accept", EventPage,
         frames=EVENT_FRAMES, lines=EventShape,
-        parameters=(_LIMIT, _LAST_EVENT_ID, _AFTER), problems=(400, 403, 406, 410))),
+        parameters=(p.LIMIT, p.LAST_EVENT_ID, p.AFTER),
+        problems=(400, 403, 406, 410))),
     Operation("POST", "/api/v1/stream-tickets", create_ticket, Doc(
         "Take a ticket that opens one stream", Ticket, status=201, body=TicketBody,
         problems=(400, 403, 404, 408, 413, 415))),
@@ -203,7 +196,7 @@ def build_api(context: Context, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
         app = CORSMiddleware(
             app,
             allow_origins=tuple(cors_origins),
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
             allow_headers=(
                 "Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID",
                 "X-Request-Id", MIN_VERSION, PREFER,

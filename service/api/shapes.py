@@ -162,6 +162,15 @@ class Sent(_Shape):
     queued: bool
 
 
+class Edited(_Shape):
+    """What an edit did."""
+
+    message: MessageShape = Field(description="The new message; its id is new too.")
+    deleted_message_ids: list[int] = Field(
+        description="The message that was edited, and all that followed it."
+    )
+
+
 class EventMetadata(_Shape):
     """Who caused an event, and why."""
 

@@ -1,6 +1,6 @@
 """Who may do what: one pure function, and the table it reads.
 
-Everything is the owner's own for now: a chat is seen, written to and interrupted by
+Everything is the owner's own for now: a chat is seen, written to, changed and copied by
 the user who created it, and created in an organization that the user belongs to.
 What a subject may not read is answered like what does not exist.
 """
@@ -12,8 +12,21 @@ from typing import Literal, get_args
 from uuid import UUID
 
 Action = Literal[
-    "chat.create", "chat.list", "chat.read", "chat.send", "chat.interrupt", "log.read"
-]  # fmt: skip
+    "chat.create",
+    "chat.list",
+    "chat.read",
+    "chat.send",
+    "chat.edit",
+    "chat.queue",
+    "chat.interrupt",
+    "chat.tool_results",
+    "chat.compact",
+    "chat.reconcile",
+    "chat.update",
+    "chat.read_cursor",
+    "chat.fork",
+    "log.read",
+]
 Scope = Literal["chat", "audit"]
 
 SCOPES: tuple[Scope, ...] = ("chat",)
@@ -27,7 +40,15 @@ NEEDED_SCOPE: dict[Action, Scope] = {
     "chat.list": "chat",
     "chat.read": "chat",
     "chat.send": "chat",
+    "chat.edit": "chat",
+    "chat.queue": "chat",
     "chat.interrupt": "chat",
+    "chat.tool_results": "chat",
+    "chat.compact": "chat",
+    "chat.reconcile": "chat",
+    "chat.update": "chat",
+    "chat.read_cursor": "chat",
+    "chat.fork": "chat",
     "log.read": "audit",
 }
 

@@ -14,6 +14,8 @@ from service.api.shapes import ProblemShape
 from service.auth.bearer import new_token
 from tests.integration.api.conftest import Api, bearer, said
 
+NUMBERS = {"message_id": 2, "queued_id": 3}
+"""What else is named in paths."""
 HUGE_DEPTH = "[" * 100_000
 CREATE = "/api/v1/chats"
 
@@ -162,7 +164,7 @@ async def test_organization_may_be_left_out_only_while_there_is_one(api: Api) ->
 async def test_everything_under_api_needs_a_token(api: Api) -> None:
     chat = await api.create()
     for operation in OPERATIONS:
-        path = operation.path.format(chat_id=chat["id"])
+        path = operation.path.format(chat_id=chat["id"], **NUMBERS)
         for headers in (
             {"authorization": ""},
             {"authorization": "Basic eDp5"},
@@ -186,7 +188,7 @@ async def test_not_mine_and_unknown_are_the_same_404(api: Api) -> None:
             continue
         answers = []
         for chat_id in (chat["id"], str(uuid4())):
-            path = operation.path.format(chat_id=chat_id)
+            path = operation.path.format(chat_id=chat_id, **NUMBERS)
             answer = await api.http.request(
                 operation.method, path, headers=headers, json=said()
             )

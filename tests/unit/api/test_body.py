@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 
 from service import wire
 from service.api.body import DEPTH, parse_body, request_hash
-from service.api.schemas import (
-    CreateChatBody,
-    SendMessageBody,
-    label_errors,
-    strip_invisible,
-)
+from service.api.fields import strip_invisible
+from service.api.schemas import CreateChatBody, SendMessageBody
 from service.errors import Rejection
 
 JSON = st.recursive(
@@ -116,7 +112,13 @@ def test_hash_ignores_defaults_and_order_but_not_meaning() -> None:
     ],
 )
 def test_labels(key: str, value: str, good: bool) -> None:
-    assert (label_errors({key: value}) == []) is good
+    raw = wire.dumps(said(labels={key: value}))
+    if good:
+        assert parse_body(raw, CreateChatBody).labels == {key: value}
+        return
+    with pytest.raises(Rejection) as refused:
+        parse_body(raw, CreateChatBody)
+    assert [e.field for e in refused.value.errors] == [f"labels.{key[:64]}"]
 
 
 def test_invisible_characters_go_and_joiners_stay() -> None:

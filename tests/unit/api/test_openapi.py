@@ -15,7 +15,13 @@ from starlette.requests import Request
 from service.api.docs import docs
 from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES, Frames
 from service.api.routes import OPERATIONS, openapi_document
-from service.api.schemas import CreateChatBody, SendMessageBody, TicketBody
+from service.api.schemas import (
+    CreateChatBody,
+    EditMessageBody,
+    SendMessageBody,
+    TicketBody,
+    ToolResultsBody,
+)
 from service.api.shapes import ChatShape, ProblemShape
 from tests.fixtures.golden import Golden, pretty
 
@@ -25,7 +31,10 @@ STREAMS: Mapping[str, Frames] = {
     "/api/v1/events": EVENT_FRAMES,
     "/api/v1/chats/watch": WATCH_FRAMES,
 }
-WITH_EXAMPLES = (CreateChatBody, SendMessageBody, TicketBody, ChatShape, ProblemShape)
+WITH_EXAMPLES = (
+    CreateChatBody, SendMessageBody, EditMessageBody, ToolResultsBody,
+    TicketBody, ChatShape, ProblemShape,
+)  # fmt: skip
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -68,6 +77,21 @@ def test_an_older_tool_gets_streams_as_strings() -> None:
     }
 
 
+def test_every_answer_to_a_command_tells_the_version() -> None:
+    for path, operation in operations():
+        if operation["operationId"].startswith("get_"):
+            continue
+        if "{chat_id}" in path or path == "/api/v1/chats":
+            (answer,) = (a for s, a in operation["responses"].items() if s < "300")
+            assert [*answer["headers"]] == ["Parley-Version", "Idempotent-Replayed"]
+
+
+def test_every_body_is_bounded_and_typed() -> None:
+    for path, operation in operations():
+        if "requestBody" in operation:
+            assert {"400", "408", "413", "415"} <= set(operation["responses"]), path
+
+
 def test_what_needs_a_token_says_how_it_is_refused() -> None:
     for path, operation in operations():
         if operation.get("security") == []:
@@ -79,13 +103,17 @@ def test_what_needs_a_token_says_how_it_is_refused() -> None:
 
 def test_every_command_takes_an_idempotency_key() -> None:
     taking = {
-        path
-        for path, operation in operations()
+        operation["operationId"]
+        for _, operation in operations()
         for parameter in operation["parameters"]
         if parameter["name"] == "Idempotency-Key"
     }
-    commands = {o.path for o in OPERATIONS if o.method == "POST"}
-    assert taking == commands - {"/api/v1/stream-tickets"}
+    commands = {
+        operation["operationId"]
+        for _, operation in operations()
+        if not operation["operationId"].startswith("get_")
+    }
+    assert taking == commands - {"post_stream_tickets"}
 
 
 @pytest.mark.parametrize("model", WITH_EXAMPLES)

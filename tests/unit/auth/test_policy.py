@@ -19,7 +19,9 @@ THEIRS = Resource(owner_id=THEM, organization_id=FOREIGN)
 NOBODYS = Resource()
 
 OWNER_ONLY: tuple[Action, ...] = (
-    "chat.list", "chat.read", "chat.send", "chat.interrupt",
+    "chat.list", "chat.read", "chat.send", "chat.edit", "chat.queue",
+    "chat.interrupt", "chat.tool_results", "chat.compact", "chat.reconcile",
+    "chat.update", "chat.read_cursor", "chat.fork",
 )  # fmt: skip
 
 TABLE: list[tuple[Action, Resource, bool]] = [

@@ -1,0 +1,72 @@
+"""What can be done to a chat's turn: interrupt it, answer its calls, put it right."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.body import read_body, read_optional_body
+from service.api.context import context_of
+from service.api.perform import (
+    actor,
+    chat_response,
+    no_content,
+    perform_on,
+    target_of,
+)
+from service.api.schemas import InterruptBody, NothingBody, ToolResultsBody
+from service.domain.chat.decide import decide
+from service.domain.commands.chat import (
+    Interrupt,
+    Reconcile,
+    RequestCompaction,
+    SubmitToolResults,
+)
+from service.errors import Rejection
+
+
+async def interrupt_chat(request: Request) -> Response:
+    """200 and the chat, which is interrupting; a worker keeps what had been said."""
+    target = await target_of(request, "chat.interrupt")
+    body = await read_optional_body(request, InterruptBody)
+    command = Interrupt(now=context_of(request).now(), actor=actor(target.subject))
+    handled = await perform_on(request, target, command, body, where="/interrupt")
+    return await chat_response(request, target.chat_id, handled)
+
+
+async def submit_tool_results(request: Request) -> Response:
+    """204: every call that waited has its result, and the turn goes on."""
+    target = await target_of(request, "chat.tool_results")
+    body = await read_body(request, ToolResultsBody)
+    command = SubmitToolResults(
+        now=context_of(request).now(),
+        actor=actor(target.subject),
+        results=tuple(given.result() for given in body.results),
+    )
+    handled = await perform_on(request, target, command, body, where="/tool-results")
+    return no_content(target.chat_id, handled)
+
+
+async def compact_chat(request: Request) -> Response:
+    """409: what would shorten a history is not in this release."""
+    target = await target_of(request, "chat.compact")
+    await read_optional_body(request, NothingBody)
+    command = RequestCompaction(
+        now=context_of(request).now(), actor=actor(target.subject)
+    )
+    decision = decide(target.loaded.state, command)
+    if isinstance(decision, Rejection):
+        raise decision
+    raise Rejection(
+        "nothing-to-compact", "this release keeps every history as it is, at any length"
+    )
+
+
+async def reconcile_chat(request: Request) -> Response:
+    """200 and the chat: it was in no legal state, and is in error, to go on from."""
+    target = await target_of(request, "chat.reconcile")
+    body = await read_optional_body(request, NothingBody)
+    command = Reconcile(now=context_of(request).now(), actor=actor(target.subject))
+    where = "/reconcile-invalid"
+    handled = await perform_on(request, target, command, body, where=where)
+    return await chat_response(request, target.chat_id, handled)

@@ -1,0 +1,119 @@
+"""Chats that a test has brought to where it wants them, made through the API."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from service.domain.commands.chat import CommitStep, DraftMessage, RequireAction
+from service.domain.events.chat import ChatEvent, MessageQueued
+from service.domain.ids import CHAT
+from service.domain.parts import TextPart, ToolCallPart
+from service.eventstore import codec
+from service.eventstore.records import AppendRequest, StreamAppend, StreamName
+from tests.builders import OWNER
+from tests.fixtures.byhand import ChatByHand
+from tests.integration.api.conftest import Api, said
+
+CREATE = "/api/v1/chats"
+
+
+def tool(name: str = "get_location", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "input_schema": {"type": "object"}, **fields}
+
+
+async def begun(api: Api, text: str = "hello", **fields: Any) -> ChatByHand:
+    """A chat of the first user, running and held."""
+    chat = ChatByHand(api.stack, UUID((await api.create(text, **fields))["id"]))
+    await chat.acquire()
+    return chat
+
+
+async def at_rest(api: Api, text: str = "hello", **fields: Any) -> ChatByHand:
+    """A chat of the first user after one whole turn."""
+    chat = await begun(api, text, **fields)
+    await answer(chat)
+    return chat
+
+
+async def failed(api: Api) -> ChatByHand:
+    chat = await begun(api)
+    await chat.attempt()
+    await chat.fail()
+    return chat
+
+
+async def answer(chat: ChatByHand, text: str = "hi") -> None:
+    """Finish the turn that runs, with this answer."""
+    await chat.attempt()
+    await chat.commit(text)
+    await chat.finish()
+
+
+async def waiting_for_client(api: Api, *call_ids: str) -> ChatByHand:
+    """A chat whose model called a tool of the client, once for each id."""
+    chat = await begun(api, client_tools=[tool()])
+    await call_client(api, chat, *call_ids)
+    return chat
+
+
+async def call_client(api: Api, chat: ChatByHand, *call_ids: str) -> None:
+    await chat.attempt()
+    state = await chat.state()
+    assert state.holder is not None
+    fence = {"worker": state.holder.worker, "term": state.holder.term}
+    calls = tuple(
+        ToolCallPart(tool_call_id=call, tool_name="get_location", args={})
+        for call in call_ids or ("c1",)
+    )
+    await chat.execute(
+        CommitStep(
+            now=api.stack.now(),
+            **fence,
+            epoch=state.epoch,
+            attempt=state.attempt,
+            kind="model",
+            messages=(DraftMessage(role="assistant", parts=calls),),
+        )
+    )
+    await chat.execute(
+        RequireAction(
+            now=api.stack.now(),
+            **fence,
+            epoch=(await chat.state()).epoch,
+            deadline=api.stack.now() + timedelta(minutes=5),
+        )
+    )
+
+
+async def queued(api: Api, chat: ChatByHand, *texts: str) -> list[int]:
+    """Ids of messages that were sent to the busy chat."""
+    path = f"{CREATE}/{chat.id}/messages"
+    answers = [await api.post(path, said(text)) for text in texts]
+    return [a.json()["queued_message"]["id"] for a in answers]
+
+
+async def break_state(api: Api, chat: ChatByHand) -> None:
+    """Bring a chat at rest into no legal state: it waits, with a queue."""
+    event = MessageQueued(
+        at=api.stack.now(),
+        parts=(TextPart(text="lost"),),
+        created_by=OWNER,
+        busy_behavior="queue",
+    )
+    await append(api, chat, event)
+
+
+async def append(api: Api, chat: ChatByHand, *events: ChatEvent) -> None:
+    """Write events that no command would."""
+    loaded = await api.stack.chats.load(chat.id)
+    encoded = tuple(codec.encode(event, {"actor": "test"}) for event in events)
+    stream = StreamName(CHAT, chat.id)
+    await api.stack.appender.append(
+        AppendRequest(
+            (StreamAppend(stream, loaded.version, encoded, loaded.digest),),
+            f"test:{uuid4()}",
+            uuid4().bytes,
+        )
+    )
