@@ -14,6 +14,9 @@ from service.stream.cursor import Cursor
 
 JOINED = 64
 """Frames a late follower takes in one send."""
+KEPT = 16
+"""Places for which the next frames are kept together: followers of a live chat stand
+at few; those who come back stand anywhere, and their joined frames are not budgeted."""
 
 
 class Ready(NamedTuple):
@@ -101,6 +104,8 @@ class Ring:
             return None
         body = b"".join(self._frames[i] for i in range(first, last))
         chunk = b"%x\r\n%b\r\n" % (len(body), body)
+        if len(self._joined) >= KEPT:
+            self._joined.clear()
         end = self.start + last
         ready = Ready(end, self.cursor_before(end), body_message(body), chunk)
         self._joined[index] = ready

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.stream.cursor import Cursor
-from service.stream.ring import JOINED, ByteBudget, Ring
+from service.stream.ring import JOINED, KEPT, ByteBudget, Ring
 
 
 def ring_of(count: int, *, max_frames: int = 10) -> Ring:
@@ -40,6 +40,13 @@ def test_ring_gives_the_same_frames_as_a_chunk_of_http() -> None:
     ready = ring_of(3).ready_at(0)
     assert ready is not None
     assert ready.chunk == b"18\r\nframe 1;frame 2;frame 3;\r\n"
+
+
+def test_ring_keeps_the_joined_frames_of_few_places() -> None:
+    ring = ring_of(200, max_frames=1000)
+    for index in range(200):
+        assert ring.ready_at(index) is not None
+    assert len(ring._joined) <= KEPT
 
 
 def test_ring_joins_a_bounded_number_of_frames() -> None:
