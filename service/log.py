@@ -8,9 +8,8 @@ Never content: no prompts, messages, tokens or headers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -41,14 +40,23 @@ def set_up(*, level: str, format_: LogFormat, stream: TextIO) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
-@contextmanager
-def log_context(**values: object) -> Iterator[None]:
-    """Add values to every record that is written within."""
-    token = _context.set({**current_context(), **values})
-    try:
-        yield
-    finally:
-        _context.reset(token)
+class log_context:
+    """Add values to every record that is written within.
+
+    No generator: its frame would stay as long as a stream does.
+    """
+
+    __slots__ = ("_token", "_values")
+    _token: Token[Mapping[str, object]]
+
+    def __init__(self, **values: object) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._token = _context.set({**current_context(), **self._values})
+
+    def __exit__(self, *_: object) -> None:
+        _context.reset(self._token)
 
 
 def current_context() -> Mapping[str, object]:

@@ -35,6 +35,8 @@ CASES = (
     "small_pool",
     "heartbeat",
     "rebuild",
+    "lag",
+    "client",
 )
 """Modules of `cases`, in the order in which they run."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,6 +31,13 @@ CLIENT_CLOSED = 499
 
 STREAMED = "parley.streamed"
 """Key in the scope of a request whose answer lasts as long as its client likes."""
+BODY = "parley.body"
+"""Key in the scope of a list: who is in it writes the body once the headers are sent
+and all that routed the request has returned, so that a stream holds none of it."""
+KEPT = ("type", "method", "route_path", "log", STREAMED)
+"""All of a request that its record and uvicorn want to know while a stream is open."""
+
+Body = Callable[[Receive, Send], Awaitable[None]]
 
 
 class RequestContext:
@@ -48,6 +56,8 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         scope["state"] = {**scope.get("state", {}), "context": self._context}
+        bodies: list[Body] = []
+        scope[BODY] = bodies
         request_id = _request_id(scope)
         started = _clock()
         status = CLIENT_CLOSED
@@ -64,6 +74,13 @@ class RequestContext:
         with log_context(correlation_id=request_id):
             try:
                 await self._app(scope, receive, send_named)
+                if bodies:
+                    _forget(scope)
+                    try:
+                        await bodies.pop()(receive, send)
+                    except Exception as error:
+                        logger.exception("response broke off")
+                        raise ResponseBrokeOff from error
             finally:
                 self._report(scope, status, _clock() - started)
 
@@ -116,6 +133,14 @@ class Problems:
 
 class ResponseBrokeOff(Exception):
     """A response ended in the middle; the server closes its connection."""
+
+
+def _forget(scope: Scope) -> None:
+    """Let go of what came with a request; the server holds the same scope and list."""
+    kept = {key: scope[key] for key in KEPT if key in scope}
+    scope["headers"].clear()
+    scope.clear()
+    scope.update(kept)
 
 
 def _request_id(scope: Scope) -> str:

@@ -2,16 +2,17 @@
 
 The only importer of sse_starlette.
 
-The hot route keeps the library's response (headers, status) and writes ready frames
-itself: one task that writes, one that waits for the client to leave. A test holds it to
-the same bytes as the library's own encoding. Rare streams use the library as it is.
+The hot route keeps the library's headers and writes ready frames itself, in the task
+of the request; our server tells it when the client leaves. A test holds it to the same
+bytes as the library's own encoding. Rare streams use the library as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sse_starlette.event import ServerSentEvent
@@ -22,7 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.context import Context, chat_id_of, context_of, load_chat
 from service.api.freshness import version_header
-from service.api.middleware import STREAMED
+from service.api.middleware import BODY, STREAMED
+from service.api.protocol import CLIENT, Client
 from service.api.query import known_only
 from service.api.tickets import TICKET, follower_of
 from service.domain.ids import ChatId
@@ -38,19 +40,27 @@ from service.stream.place import Place
 RETRY = b"retry: 1000\n\n"
 NOW = "now"
 
+NO_HEADERS: Mapping[str, str] = {}
+
 Write = Callable[[Outlet], Awaitable[None]]
 
 
-class FramesResponse(EventSourceResponse):
+class FramesResponse(Response):
     """An event stream whose body is written by `write`, frame by frame."""
 
-    def __init__(self, write: Write) -> None:
-        super().__init__(_nothing(), sep="\n", ping=0)
+    def __init__(
+        self, write: Write, *, headers: Mapping[str, str] = NO_HEADERS
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = [
+            *FRAMES_HEADERS,
+            *((name.lower().encode(), v.encode()) for name, v in headers.items()),
+        ]
         self._write = write
-        _set_headers(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Write until the stream ends or the client leaves."""
+        """Send the headers; the body follows, from the list BODY when there is one."""
         scope[STREAMED] = True
         await send(
             {
@@ -62,25 +72,11 @@ class FramesResponse(EventSourceResponse):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        writer = asyncio.create_task(self._body(send), name="stream")
-        try:
-            gone = asyncio.create_task(_client_left(receive), name="stream-watch")
-            try:
-                await asyncio.wait((writer, gone), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                gone.cancel()
-        finally:
-            if not writer.done():
-                writer.cancel()
-            await asyncio.wait((writer,))
-        if not writer.cancelled():
-            writer.result()
-
-    async def _body(self, send: Send) -> None:
-        outlet = Outlet(send)
-        await outlet.write(RETRY)
-        await self._write(outlet)
-        await send({"type": "http.response.body", "body": b""})
+        body = partial(_body, self._write, scope.get(CLIENT))
+        if BODY in scope:
+            scope[BODY].append(body)
+        else:
+            await body(receive, send)
 
 
 class FeedResponse(EventSourceResponse):
@@ -133,8 +129,9 @@ async def follow_chat(request: Request) -> Response:
     except AWAY:
         return unavailable_response()
 
-    async def write(out: Outlet) -> None:
-        await Follower(
+    def write(out: Outlet) -> Awaitable[None]:
+        # the follower's own coroutine: one round it would be one more for each stream
+        return Follower(
             context.hub,
             context.chats,
             ChatId(chat_id),
@@ -144,9 +141,7 @@ async def follow_chat(request: Request) -> Response:
             out=out,
         ).run()
 
-    response = FramesResponse(write)
-    response.headers.update(version_header(chat_id, loaded.version))
-    return response
+    return FramesResponse(write, headers=version_header(chat_id, loaded.version))
 
 
 def _place(request: Request) -> tuple[bool, Cursor | None]:
@@ -169,11 +164,53 @@ def _set_headers(response: Response) -> None:
     response.headers["vary"] = "accept, authorization, last-event-id"
 
 
-async def _client_left(receive: Receive) -> None:
+async def _body(
+    write: Write, client: Client | None, receive: Receive, send: Send
+) -> None:
+    """Write until the stream ends, or the client leaves or is cut."""
+    outlet = Outlet(send, client)
+    stop = _end_when_left(outlet, client, receive)
+    try:
+        await outlet.write(RETRY)
+        written = write(outlet)
+        del write, receive  # what they hold would stay as long as the stream
+        await written
+        await send({"type": "http.response.body", "body": b""})
+    except asyncio.CancelledError:
+        if not outlet.cut:
+            raise
+        outlet.uncancel()
+    finally:
+        stop()
+
+
+def _end_when_left(
+    outlet: Outlet, client: Client | None, receive: Receive
+) -> Callable[[], object]:
+    """End the stream when its client leaves; the answer stops looking."""
+    if client is not None:
+        client.tell(outlet.end)
+        return client.tell_nobody
+    # another server than ours: it says so to who asks, and asking takes a task
+    return asyncio.create_task(_look(receive, outlet), name="stream-watch").cancel
+
+
+async def _look(receive: Receive, outlet: Outlet) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    outlet.end()
 
 
 async def _nothing() -> AsyncIterator[Any]:
     return
     yield
+
+
+def _frames_headers() -> list[tuple[bytes, bytes]]:
+    response = EventSourceResponse(_nothing(), sep="\n", ping=0)
+    _set_headers(response)
+    return list(response.raw_headers)
+
+
+FRAMES_HEADERS = _frames_headers()
+"""The library's headers and ours, the same for every stream of frames."""

@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import signal
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -87,9 +88,7 @@ async def _serve(
         data_dir=data_dir_of(settings),
         roles=roles,
         stop=stop,
-        on_started=_tell_json
-        if as_json
-        else partial(_tell, show_database=settings.database_url is None),
+        on_started=teller(settings, as_json=as_json),
         migrate_first=migrate_first,
     )
 
@@ -122,6 +121,23 @@ def _roles(text: str) -> frozenset[Role]:
         known = ", ".join(sorted(ALL_ROLES))
         raise SetupError(f"unknown roles {sorted(unknown)}; choose from {known}")
     return frozenset(role for role in ALL_ROLES if role in names)
+
+
+def teller(settings: Settings, *, as_json: bool) -> Callable[[Started], None]:
+    """Who says that the service runs, and how to begin.
+
+    Nobody where logs are JSON, as in the image: there standard output is kept as a log,
+    too, and a token does not belong in one.
+    """
+    if as_json:
+        return _tell_json
+    if settings.log_format == "json":
+        return _tell_nothing
+    return partial(_tell, show_database=settings.database_url is None)
+
+
+def _tell_nothing(_: Started) -> None:
+    """The log says `service started`."""
 
 
 def _tell_json(started: Started) -> None:

@@ -2,7 +2,8 @@
 
 The follower holds a cursor and an index, no queue. `await send` gives the
 back-pressure; a follower that the ring passed meanwhile reads the log from its cursor,
-at its own pace.
+at its own pace. One that has everything sleeps; what is new is written to its client
+without waking it, for as long as the client takes it at once.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Follower:
 
     __slots__ = (
         "_caught_up", "_chat_id", "_chats", "_cursor", "_digest", "_fresh", "_hub",
-        "_lifetime_s", "_now", "_out", "_view",
+        "_index", "_lifetime_s", "_now", "_out", "_sleep", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,9 @@ class Follower:
         self._view = View()
         self._digest: str | None = None
         self._caught_up = False
+        self._index = 0
+        """Where it goes on; kept here only while it sleeps."""
+        self._sleep: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Write frames until the stream ends; returns after `bye`."""
@@ -93,7 +97,7 @@ class Follower:
             await self._bye("upgrade")
 
     async def _follow(self, chat: FollowedChat, index: int | None) -> None:
-        hub, out, ring = self._hub, self._out, chat.ring
+        hub, out, ring, peer = self._hub, self._out, chat.ring, self._out.peer
         lifetime = self._lifetime_s * (1 + random.uniform(0, LIFETIME_JITTER))
         deadline = out.loop.time() + lifetime
         beats = hub.heartbeats
@@ -102,13 +106,13 @@ class Follower:
                 index = await self._catch_up(chat)
                 if index is None:
                     return
-            if index < ring.end and (ready := ring.message_at(index)) is not None:
-                index, message = ready
-                self._cursor = ring.cursor_before(index)
-                # Outlet.send without its coroutine: this line is every delivery
-                out.since = out.loop.time()
-                await out.raw_send(message)
-                out.since = None
+            if index < ring.end and (ready := ring.ready_at(index)) is not None:
+                index, self._cursor = ready.end, ready.cursor
+                if peer is None or not peer.offer(ready.chunk):
+                    # Outlet.send without its coroutine
+                    out.since = out.loop.time()
+                    await out.raw_send(ready.message)
+                    out.since = None
                 continue
             if not self._caught_up:
                 self._caught_up = True
@@ -120,8 +124,39 @@ class Follower:
                 return
             if beats != hub.heartbeats:
                 beats = await self._beat()
-                continue
-            await chat.wait()
+            elif peer is None:
+                await chat.wait()
+            else:
+                await self._fall_asleep(chat, index)
+                index = self._index
+
+    def _fall_asleep(self, chat: FollowedChat, index: int) -> asyncio.Future[None]:
+        """Await it to sleep at the end of the ring. No coroutine: its frame costs."""
+        self._index = index
+        self._sleep = self._out.loop.create_future()
+        chat.park(self)
+        return self._sleep
+
+    def take(self, chat: FollowedChat) -> bool:
+        """Write what is new while asleep; False: awake, for one reason or another."""
+        peer, ring, index = self._out.peer, chat.ring, self._index
+        if peer is None or self._sleep is None or self._sleep.done():
+            return False
+        while ring.start <= index and (ready := ring.ready_at(index)) is not None:
+            if not peer.offer(ready.chunk):
+                break
+            index, self._cursor = ready.end, ready.cursor
+        self._index = index
+        if index != ring.end:
+            self.wake()
+            return False
+        self._view, self._digest = chat.view, chat.digest
+        return True
+
+    def wake(self) -> None:
+        """Go on when the loop gets to it."""
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
 
     async def _beat(self) -> int:
         """A comment, so that nobody takes the silence for a broken connection."""

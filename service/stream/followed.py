@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 from service.domain.chat.state import Episode
@@ -18,6 +19,16 @@ from service.live.read import LivePart, PartCursor
 from service.stream.cursor import Cursor, format_cursor, short_digest
 from service.stream.ring import ByteBudget, Ring
 from service.stream.view import Frame, View, part_frame, preview_reset, see
+
+
+class Parked(Protocol):
+    """A follower that has everything and sleeps."""
+
+    def take(self, chat: FollowedChat) -> bool:
+        """Send what is new and sleep on; False: it is awake and goes on itself."""
+
+    def wake(self) -> None:
+        """Let it look for itself."""
 
 
 class FollowedChat:
@@ -47,6 +58,7 @@ class FollowedChat:
         self._budget = budget
         self._bodies_size = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._parked: list[Parked] = []
         self.ring = Ring(self.cursor, max_frames=max_frames, budget=budget)
 
     @property
@@ -158,10 +170,25 @@ class FollowedChat:
     def end(self, reason: str) -> None:
         """Send all followers away with `bye`."""
         self.ending = reason
-        self.pulse()
+        self.wake()
 
     def pulse(self) -> None:
-        """Wake all followers that wait."""
+        """Give what is new to followers that sleep at the end; wake those who wait."""
+        self._wake_waiters()
+        self._parked = [follower for follower in self._parked if follower.take(self)]
+
+    def wake(self) -> None:
+        """Wake all followers."""
+        self._wake_waiters()
+        parked, self._parked = self._parked, []
+        for follower in parked:
+            follower.wake()
+
+    def park(self, follower: Parked) -> None:
+        """Let it sleep, at the end of the ring, until it takes no more or is woken."""
+        self._parked.append(follower)
+
+    def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

@@ -281,7 +281,7 @@ class Hub:
     def _pulse(self) -> None:
         for entry in self._followed.values():
             if entry.chat is not None:
-                entry.chat.pulse()
+                entry.chat.wake()
 
 
 class _Entry:

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 
+class Peer(Protocol):
+    """The client of a stream, when the server lets us near its connection."""
+
+    def offer(self, chunk: bytes) -> bool:
+        """Write a chunk of the body if that has not to wait; whether it was."""
+
+
 class Outlet:
     """The sending side of one stream, owned by the task that writes to it."""
 
-    __slots__ = ("_task", "cut", "loop", "raw_send", "since")
+    __slots__ = ("_task", "cut", "loop", "peer", "raw_send", "since")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, peer: Peer | None = None) -> None:
         self.raw_send = send
+        self.peer = peer
         self._task = asyncio.current_task()
         self.since: float | None = None
         """When the send began that has not come back."""

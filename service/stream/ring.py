@@ -8,12 +8,28 @@ bytes carry that cursor as `id`.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.stream.cursor import Cursor
 
 JOINED = 64
 """Frames a late follower takes in one send."""
+KEPT = 16
+"""Places for which the next frames are kept together: followers of a live chat stand
+at few; those who come back stand anywhere, and their joined frames are not budgeted."""
+
+
+class Ready(NamedTuple):
+    """The next frames of all followers at one index, ready to be sent."""
+
+    end: int
+    """The index after them."""
+    cursor: Cursor
+    """The cursor after them."""
+    message: dict[str, Any]
+    """As an ASGI message."""
+    chunk: bytes
+    """As a chunk of HTTP, for who writes past ASGI."""
 
 
 class ByteBudget:
@@ -33,7 +49,7 @@ class Ring:
         self._before = origin
         self._max_frames = max_frames
         self._budget = budget
-        self._joined: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._joined: dict[int, Ready] = {}
         self.start = 0
         self.end = 0
         """The index after the newest frame."""
@@ -74,10 +90,10 @@ class Ring:
             return self._before
         return self._cursors[index - self.start - 1]
 
-    def message_at(self, index: int) -> tuple[int, dict[str, Any]] | None:
-        """The next frames as one ASGI message, and the index after them.
+    def ready_at(self, index: int) -> Ready | None:
+        """The next frames together, shared by all followers at `index`.
 
-        The message is shared by all followers at `index`; None: nothing there yet.
+        None: nothing there yet.
         """
         joined = self._joined.get(index)
         if joined is not None:
@@ -87,9 +103,13 @@ class Ring:
         if first >= last:
             return None
         body = b"".join(self._frames[i] for i in range(first, last))
-        joined = self.start + last, body_message(body)
-        self._joined[index] = joined
-        return joined
+        chunk = b"%x\r\n%b\r\n" % (len(body), body)
+        if len(self._joined) >= KEPT:
+            self._joined.clear()
+        end = self.start + last
+        ready = Ready(end, self.cursor_before(end), body_message(body), chunk)
+        self._joined[index] = ready
+        return ready
 
     def _count(self, size: int) -> None:
         self.bytes += size

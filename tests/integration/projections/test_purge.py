@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from uuid import UUID
 
 import pytest
@@ -110,6 +111,62 @@ async def test_a_lost_or_another_row_of_the_watch_feed_is_a_difference(
     assert (feed.table, feed.only_new) == ("watch_feed", 0)
     assert feed.only_old > 0
     assert "number" not in feed.samples["only_old"][0]
+
+
+Told = tuple[int, str, UUID, int, str]
+"""Number, kind, chat, version, digest."""
+
+
+async def feed(world: World, version: int) -> list[Told]:
+    rows = await world.rows(
+        "SELECT number, kind, chat_id, version, digest"  # noqa: S608
+        f" FROM read.watch_feed__v{version} ORDER BY number"
+    )
+    return [(number, *rest) for number, *rest in rows]
+
+
+def goes_on(new: list[Told], seen: Told) -> bool:
+    """Whether a watcher's id still names its row."""
+    number, *_, digest = seen
+    return len(new) >= number and new[number - 1][-1] == digest
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_ids_of_watchers_that_still_fit_miss_nothing_after_a_swap(
+    world: World, seed: int
+) -> None:
+    """Chats are purged before a rebuild, in the middle of it, and after it."""
+    await fill(world, chats=8, seed=seed)
+    chance = random.Random(seed)
+    chats = [UUID(int=number) for number in range(1, 9)]
+    gone = set(chance.sample(chats, 3))
+    waiting = sorted(gone)
+    if seed % 2:
+        await purge(world, waiting.pop())
+
+    async def step(_name: str) -> None:
+        if len(waiting) > 1 and chance.random() < 0.3:
+            await purge(world, waiting.pop())
+
+    await rebuild(world.database, WATCH_FEED, batch_size=3, step=step)
+    for chat_id in waiting:
+        await purge(world, chat_id)
+    async with projecting(world) as projector:
+        await projector.catches_up()
+    assert (await compared(world, WATCH_FEED)).empty
+    old, new = await feed(world, 1), await feed(world, 2)
+    assert [number for number, *_ in new] == list(range(1, len(new) + 1))
+    for place, seen in enumerate(old, start=1):
+        if not goes_on(new, seen):
+            continue
+        rest, missed = new[seen[0] :], old[place:]
+        assert [row[1:] for row in rest if row[2] not in gone] == [
+            row[1:] for row in missed if row[2] not in gone
+        ]
+        heard = {row[2] for row in old[:place]}
+        told = {row[2] for row in rest if row[1] == "deleted"}
+        assert told >= heard & {row[2] for row in missed if row[1] == "deleted"}
+    assert goes_on(new, old[0]) == (old[0][2] not in gone or new[0][2] in gone)
 
 
 async def test_parked_chat_that_is_purged_is_parked_no_more(world: World) -> None:

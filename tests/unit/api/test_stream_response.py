@@ -9,7 +9,9 @@ from typing import Any
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import FlowControl
 
+from service.api.protocol import CLIENT, Client
 from service.api.stream import RETRY, FramesResponse
 from service.domain.events.chat import ChatCreated
 from service.stream.followed import encode_frame
@@ -110,3 +112,91 @@ async def test_a_client_that_leaves_ends_the_writer() -> None:
     async with asyncio.timeout(5):
         await FramesResponse(write)({"type": "http", "method": "GET"}, receive, send)
     assert ended.is_set()
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+
+def connected() -> tuple[Client, FlowControl, Wire]:
+    wire = Wire()
+    flow = FlowControl(wire)
+    return Client(wire, flow), flow, wire
+
+
+async def never() -> dict[str, Any]:
+    raise AssertionError("our server tells; nobody asks it")
+
+
+async def nowhere(_: Any) -> None:
+    return
+
+
+async def test_our_server_tells_a_stream_that_its_client_left() -> None:
+    client, _, _ = connected()
+    began = asyncio.Event()
+
+    async def write(_: Outlet) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", CLIENT: client}
+    before = asyncio.all_tasks()
+    stream = asyncio.create_task(FramesResponse(write)(scope, never, nowhere))
+    async with asyncio.timeout(5):
+        await began.wait()
+        assert asyncio.all_tasks() - before == {stream}
+        assert client.follows
+        client.leave()
+        await stream
+    assert not client.follows
+
+
+async def test_a_client_that_left_early_gets_no_stream() -> None:
+    client, _, _ = connected()
+    client.leave()
+
+    async def write(_: Outlet) -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        await FramesResponse(write)(
+            {"type": "http", "method": "GET", CLIENT: client}, never, nowhere
+        )
+
+
+async def test_who_shuts_down_may_still_cancel_a_stream() -> None:
+    client, _, _ = connected()
+    began = asyncio.Event()
+
+    async def write(_: Outlet) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", CLIENT: client}
+    stream = asyncio.create_task(FramesResponse(write)(scope, never, nowhere))
+    async with asyncio.timeout(5):
+        await began.wait()
+        stream.cancel()
+        await asyncio.wait({stream})
+    assert stream.cancelled()
+    assert not client.follows
+
+
+def test_a_chunk_is_written_unless_it_had_to_wait() -> None:
+    client, flow, wire = connected()
+    assert client.offer(b"1")
+    flow.pause_writing()
+    assert not client.offer(b"2")
+    flow.resume_writing()
+    assert client.offer(b"3")
+    client.leave()
+    assert not client.offer(b"4")
+    assert wire.written == [b"1", b"3"]

@@ -26,6 +26,10 @@ def compose() -> list[str] | None:
     return None
 
 
+def dockerfile() -> str:
+    return (DOCKER / "Dockerfile").read_text()
+
+
 @pytest.mark.skipif(compose() is None, reason="needs docker compose to check against")
 def test_compose_file_is_valid() -> None:
     command = compose()
@@ -38,7 +42,8 @@ def test_compose_file_is_valid() -> None:
         text=True,
     )
     assert checked.returncode == 0, checked.stderr
-    for service in ("postgres", "migrate", "api-1", "api-2", "worker", "projector"):
+    services = "postgres migrate api-1 api-2 worker projector proxy"
+    for service in services.split():
         assert f"  {service}:" in checked.stdout
 
 
@@ -59,9 +64,28 @@ def test_settings_in_docker_exist() -> None:
 
 
 def test_image_runs_as_nobody_in_particular_and_takes_its_base_from_outside() -> None:
-    text = (DOCKER / "Dockerfile").read_text()
-    assert re.search(r"^ARG BASE_IMAGE=", text, re.M)
-    assert re.search(r"^USER parley$", text, re.M)
+    assert re.search(r"^ARG BASE_IMAGE=", dockerfile(), re.M)
+    assert re.search(r"^USER parley$", dockerfile(), re.M)
+
+
+def test_image_is_made_of_the_code_and_nothing_else() -> None:
+    """The context is closed; what the Dockerfile copies is let in, and no more."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "*"
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile(), re.M)
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {
+        path for line in copied for path in line.split()
+    }
+
+
+def test_proxy_outlives_a_replica() -> None:
+    """It starts while one is away, finds one that moved, and waits for none."""
+    text = (DOCKER / "nginx.conf").read_text()
+    servers = re.findall(r"^\s+server (\S+):8000 resolve fail_timeout=2s;", text, re.M)
+    assert servers == ["api-1", "api-2"]
+    for line in ("resolver 127.0.0.11 ", "zone parley ", "proxy_connect_timeout 1s;"):
+        assert line in text
 
 
 def test_proxy_passes_streams_on_unbuffered() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.stream.cursor import Cursor
-from service.stream.ring import JOINED, ByteBudget, Ring
+from service.stream.ring import JOINED, KEPT, ByteBudget, Ring
 
 
 def ring_of(count: int, *, max_frames: int = 10) -> Ring:
@@ -14,9 +14,9 @@ def ring_of(count: int, *, max_frames: int = 10) -> Ring:
 
 
 def body(ring: Ring, index: int) -> bytes:
-    ready = ring.message_at(index)
+    ready = ring.ready_at(index)
     assert ready is not None
-    body = ready[1]["body"]
+    body = ready.message["body"]
     assert isinstance(body, bytes)
     return body
 
@@ -24,20 +24,36 @@ def body(ring: Ring, index: int) -> bytes:
 def test_ring_gives_frames_after_an_index() -> None:
     ring = ring_of(3)
     assert body(ring, 1) == b"frame 2;frame 3;"
-    assert ring.message_at(1) == (3, {**ring.message_at(1)[1]})  # type: ignore[index]
-    assert ring.message_at(3) is None
+    ready = ring.ready_at(1)
+    assert ready is not None
+    assert ready.end == 3
+    assert ready.message["more_body"] is True
+    assert ring.ready_at(3) is None
 
 
 def test_ring_shares_one_message_among_followers() -> None:
     ring = ring_of(3)
-    assert ring.message_at(0)[1] is ring.message_at(0)[1]  # type: ignore[index]
+    assert ring.ready_at(0) is ring.ready_at(0)
+
+
+def test_ring_gives_the_same_frames_as_a_chunk_of_http() -> None:
+    ready = ring_of(3).ready_at(0)
+    assert ready is not None
+    assert ready.chunk == b"18\r\nframe 1;frame 2;frame 3;\r\n"
+
+
+def test_ring_keeps_the_joined_frames_of_few_places() -> None:
+    ring = ring_of(200, max_frames=1000)
+    for index in range(200):
+        assert ring.ready_at(index) is not None
+    assert len(ring._joined) <= KEPT
 
 
 def test_ring_joins_a_bounded_number_of_frames() -> None:
     ring = ring_of(200, max_frames=1000)
-    ready = ring.message_at(0)
+    ready = ring.ready_at(0)
     assert ready is not None
-    assert ready[0] == JOINED
+    assert ready.end == JOINED
 
 
 def test_ring_finds_each_place_that_it_holds() -> None:
