@@ -234,6 +234,8 @@ class ChatState:
     queue: tuple[QueuedMessage, ...] = ()
     turn_id: int | None = None
     """Id of the user message that began the running turn; None between turns."""
+    turn_plan_mode: PlanMode = ""
+    """The plan mode of that message's turn, whatever becomes of the chat's own."""
     epoch: int = 0
     """Version of the newest event that changed history or granted an epoch."""
     attempt: int = 0

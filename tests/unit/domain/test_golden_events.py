@@ -17,6 +17,7 @@ from service import wire
 from service.domain.events.chat import (
     ChatCreated,
     ChatEvent,
+    ClientTool,
     InterruptionFinished,
     MessageAppended,
     MessageQueued,
@@ -42,9 +43,33 @@ from tests.builders import (
     OWNER,
     abandoned,
     acquired,
+    action_required,
     attempt,
+    call,
+    calls_cancelled,
+    chat_archived,
+    chat_unarchived,
+    child_spawned,
+    compaction_requested,
+    forked,
     interrupt_requested,
+    labels_changed,
+    model_changed,
+    pinned,
+    plan_mode_changed,
+    queue_cleared,
+    queue_item_deleted,
+    queue_item_moved,
+    read_cursor_moved,
+    reconciled,
+    results_submitted,
+    retry_scheduled,
+    servers_changed,
+    title_changed,
+    truncated,
     turn_finished,
+    unpinned,
+    workspace_bound,
 )
 from tests.fixtures.golden import ROOT, Golden, pretty
 
@@ -89,6 +114,11 @@ USAGE = Usage(
     cache_read_tokens=2,
     context_limit=200_000,
 )
+TOOL = ClientTool(
+    name="browser",
+    description="looks at a page",
+    input_schema={"type": "object", "properties": {"url": {"type": "string"}}},
+)
 FAILURE = ERROR.model_copy(
     update={"detail": "no answer in 60 s", "provider": "vendor", "status_code": 503}
 )
@@ -104,6 +134,8 @@ EXAMPLES: list[ChatEvent] = [
         labels={"team": "blue"},
         parent_chat_id=UUID(int=7),
         root_chat_id=UUID(int=8),
+        plan_mode="plan",
+        client_tools=(TOOL,),
     ),
     MessageAppended(
         at=NOW,
@@ -123,9 +155,15 @@ EXAMPLES: list[ChatEvent] = [
         settings=SETTINGS,
         busy_behavior="interrupt",
     ),
+    queue_item_deleted(9),
+    queue_item_moved(9),
+    queue_cleared(),
+    truncated(4),
+    forked(12),
     acquired(term=3),
     abandoned(term=3),
     attempt(5, 2, "tools"),
+    retry_scheduled(5, 2, FAILURE),
     StepCommitted(
         at=NOW,
         epoch=5,
@@ -136,10 +174,27 @@ EXAMPLES: list[ChatEvent] = [
         finish_reason="stop",
         model="m1",
     ),
+    action_required(call(args={"url": "about:blank", "wait": None})),
+    results_submitted("c1", "c2"),
+    calls_cancelled("c1", "c2", reason="timed out"),
     interrupt_requested(reason="enough"),
     InterruptionFinished(at=NOW, turn_id=2, epoch=5, attempt=2),
     turn_finished(2, reason="max_steps"),
     TurnFailed(at=NOW, turn_id=2, error=FAILURE),
+    compaction_requested(),
+    reconciled(FAILURE),
+    title_changed("noon", previous="what time is it"),
+    labels_changed(team="blue"),
+    pinned("a0"),
+    unpinned(),
+    plan_mode_changed("plan"),
+    workspace_bound(UUID(int=9)),
+    model_changed(UUID(int=10)),
+    servers_changed(UUID(int=11), UUID(int=12)),
+    chat_archived(),
+    chat_unarchived(),
+    read_cursor_moved(7, next_unread=9),
+    child_spawned(UUID(int=13)),
 ]
 """One of each type, with every field set to something else than its default."""
 
@@ -183,6 +238,14 @@ def test_there_is_a_file_for_every_version_of_every_type() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda event: event.type)
 def test_an_example_leaves_no_field_at_its_default(example: ChatEvent) -> None:
     assert untold(example) == []
+
+
+def test_a_chat_of_the_first_release_has_no_plan_and_no_tools_of_clients() -> None:
+    told = wire.loads((ROOT / "events" / "chat_created.v1.json").read_bytes())
+    event = decode_data(told["type"], told["schema_version"], told["data"])
+    assert isinstance(event, ChatCreated)
+    assert (event.plan_mode, event.client_tools) == ("", ())
+    assert event.labels == {"team": "blue"}
 
 
 def test_there_is_an_example_of_each_type_and_each_part() -> None:
