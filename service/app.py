@@ -24,7 +24,7 @@ from uuid import UUID
 from projections.registry import installed
 from projections.runner import ProjectionRunner
 from projections.tables import make_read_models
-from service.agent.act import Means
+from service.agent.means import Means
 from service.agent.worker import Pace, Worker
 from service.api.context import Vitals
 from service.api.host import ApiHost, Host, VitalsHost
@@ -46,7 +46,7 @@ from service.platform.tokens import insert_token
 from service.platform.users import ensure_first_user
 from service.providers.choose import VendorModel, choose, open_provider
 from service.providers.provider import Provider
-from service.readmodels.runnable import runnable_chats
+from service.readmodels.runnable import FreeChat, runnable_chats
 from service.settings import Role, Settings
 from service.subscription.listener import LOG_CHANNEL, Listener
 from service.subscription.tail import Tail
@@ -272,7 +272,7 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
     """The role worker: takes chats while entered; on exit it gives them back."""
     main, tasks = parts.databases.main, parts.tasks
 
-    async def runnable(limit: int) -> list[UUID]:
+    async def runnable(limit: int) -> list[FreeChat]:
         async with parts.pool.connection() as connection:
             return await runnable_chats(connection, limit, lease_s=settings.lease_s)
 

@@ -55,12 +55,24 @@ USING unnest(%s::uuid[], %s::bigint[]) AS mine (chat_id, term)
 WHERE l.chat_id = mine.chat_id AND l.term = mine.term AND l.worker = %s
 """
 
-NEXT_EXPIRY = """
-SELECT min(r.seconds) FROM ops.leases AS l, LATERAL (
+LOOK = """
+SELECT min(r.seconds) FILTER (WHERE l.worker <> %s),
+  coalesce(array_agg(DISTINCT l.worker), ARRAY[]::text[])
+FROM ops.leases AS l, LATERAL (
   SELECT %s - abs(extract(epoch FROM clock_timestamp() - l.heartbeat_at))::float8
 ) AS r (seconds)
-WHERE l.worker <> %s AND r.seconds > 0
+WHERE r.seconds > 0
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the table says of all workers together."""
+
+    expiry_s: float | None
+    """Until the next lease of another worker runs out unless renewed."""
+    workers: frozenset[str]
+    """Those that hold a lease which has not run out."""
 
 
 class LeaseLost(Conflict):
@@ -90,6 +102,8 @@ class Leases:
         self._lock = asyncio.Lock()
         self.worker = worker
         self.lease_s = lease_s
+        self.asked = 0
+        """Times that a lease was asked for; how many were had, others count."""
 
     async def __aenter__(self) -> Leases:
         return self
@@ -100,6 +114,7 @@ class Leases:
     async def acquire(self, chat_id: UUID, *, floor: int) -> Lease | None:
         """Take an absent or expired lease, with a term above `floor`; else None."""
         asked_at = _monotonic()
+        self.asked += 1
         values = {
             "chat": chat_id,
             "worker": self.worker,
@@ -123,11 +138,10 @@ class Leases:
         """Give up what is still ours; others' leases stay."""
         await self._rows(RELEASE, self._arrays(leases))
 
-    async def next_expiry(self) -> float | None:
-        """Seconds until the next lease of another worker runs out unless renewed."""
-        rows = await self._rows(NEXT_EXPIRY, (self.lease_s, self.worker))
-        seconds: float | None = rows[0][0]
-        return seconds
+    async def look(self) -> Around:
+        """Who else is there."""
+        ((expiry_s, workers),) = await self._rows(LOOK, (self.worker, self.lease_s))
+        return Around(expiry_s, frozenset(workers))
 
     def _arrays(self, leases: Sequence[Lease]) -> tuple[Any, ...]:
         return (

@@ -18,7 +18,6 @@ from uuid import UUID, uuid4
 import psycopg
 
 from service.agent.backoff import Backoff
-from service.agent.scope import Scope
 from service.domain.chat.state import ChatState, Holder, Status
 from service.domain.commands.chat import ChatCommand
 from service.errors import Conflict, FutureEvent, Unavailable, WrongExpectedVersion
@@ -30,6 +29,10 @@ from service.live.flush import PartWriter
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+STUBBORN_S = 0.3
+"""For a model call or a tool to end when cancelled; whoever interrupts waits a second
+at most, so what catches its cancellation is left to itself."""
 
 AWAY = (Unavailable, WrongExpectedVersion, psycopg.OperationalError)
 """The database is away, or busy with others' appends; trying again helps."""
@@ -50,6 +53,7 @@ class Hold:
         *,
         lease_s: float,
         now: Callable[[], datetime],
+        admit: Callable[[], bool],
     ) -> None:
         self._chats = chats
         self._lease_s = lease_s
@@ -57,8 +61,13 @@ class Hold:
         self._newest = loaded.version
         self._woken = asyncio.Event()
         self._stop = asyncio.Event()
+        self._stubborn: set[asyncio.Task[Any]] = set()
         self.lease = lease
         self.now = now
+        self.admit = admit
+        """Ask for a slot to work in; once given, it is ours until we leave the chat."""
+        self.until: datetime | None = None
+        """When the runner left because there was nothing to do before."""
         self.writer: PartWriter | None = None
         """Of the attempt that runs or was cut off, until its parts are of no use."""
 
@@ -156,16 +165,27 @@ class Hold:
 
     async def unless_disturbed(self, work: Coroutine[Any, Any, T], *, epoch: int) -> T:
         """The result of the work, or Disturbed as soon as it is no longer wanted."""
-        scope = Scope()
-        watch = asyncio.create_task(self._watch(scope, epoch), name="watch")
+        task = asyncio.create_task(work, name="work")
+        watch = asyncio.create_task(self._until_unwanted(epoch), name="watch")
         try:
-            async with scope:
-                return await work
+            await asyncio.wait([task, watch], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
         finally:
-            work.close()
+            task.cancel()
             watch.cancel()
-            await asyncio.wait([watch])
+            await self._ended(task, watch)
         raise Disturbed(f"chat {self.chat_id} is past epoch {epoch}; reload")
+
+    async def _ended(self, *tasks: asyncio.Task[Any]) -> None:
+        """Wait for what was cancelled, but not for what does not let itself be."""
+        _, stubborn = await asyncio.wait(tasks, timeout=STUBBORN_S)
+        for task in stubborn:
+            logger.error("work goes on although it was cancelled; nobody wants it")
+            self._stubborn.add(task)
+            task.add_done_callback(self._stubborn.discard)
+        for task in tasks:
+            task.add_done_callback(_retrieve)
 
     async def pause(self, seconds: float) -> None:
         """Wait, but not longer than until somebody asks to stop."""
@@ -175,7 +195,7 @@ class Hold:
         except TimeoutError:
             return
 
-    async def _watch(self, scope: Scope, epoch: int) -> None:
+    async def _until_unwanted(self, epoch: int) -> None:
         backoff = Backoff()
         while True:
             self._woken.clear()
@@ -188,16 +208,21 @@ class Hold:
                 await self._wait_out("watch", error, backoff)
                 continue
             if not wanted:
-                scope.stop()
                 return
             await self._woken.wait()
 
     def _wanted(self, state: ChatState, epoch: int) -> bool:
-        goes_on = state.status in (Status.RUNNING, Status.REQUIRES_ACTION)
-        return goes_on and state.epoch == epoch and self.holds(state)
+        goes_on = state.status is Status.RUNNING and state.epoch == epoch
+        return goes_on and self.holds(state)
 
     async def _wait_out(self, what: str, error: Exception, backoff: Backoff) -> None:
         pause = backoff.next()
         extra = {"what": what, "reason": str(error), "pause_s": round(pause, 3)}
         logger.warning("the database is away", extra=extra)
         await asyncio.sleep(pause)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Whatever came of it, nobody asks any more."""
+    if not task.cancelled():
+        task.exception()

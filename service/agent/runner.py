@@ -1,20 +1,24 @@
 """Runs an acquired chat: read its state, do the next action, again, until it rests.
 
-Commands that the log refuses are an expected way out: somebody else was faster, so the
-state is read afresh and decides. Anything unforeseen is logged and tried again, slower
-and slower; it never ends the worker.
+What only waits is not run: the runner leaves, and says until when. Commands that the
+log refuses are an expected way out: somebody else was faster, so the state is read
+afresh and decides. Anything unforeseen is logged and tried again, slower and slower;
+it never ends the worker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 from enum import Enum
 
-from service.agent.act import Means, act
+from service.agent.act import act
 from service.agent.backoff import Backoff
 from service.agent.hold import Disturbed, Hold
+from service.agent.means import Means
 from service.agent.next_action import (
+    Action,
     AwaitClient,
     Compact,
     Generate,
@@ -27,8 +31,10 @@ from service.lease import LeaseLost
 
 logger = logging.getLogger(__name__)
 
+WORK = Generate | RunTools | Compact
+"""What a slot is for."""
 
-LONG = Generate | RunTools | Compact | AwaitClient
+LONG = WORK | AwaitClient
 """What is not begun any more by a worker that stops."""
 
 
@@ -37,6 +43,10 @@ class Outcome(Enum):
 
     RESTS = "rests"
     """The chat needs no worker."""
+    WAITS = "waits"
+    """The chat is still held, and there is nothing to do before `Hold.until`."""
+    CROWDED = "crowded"
+    """There is work to do, and this worker has no slot for it."""
     LOST = "lost"
     """Another worker has it, or may."""
     STOPPED = "stopped"
@@ -82,10 +92,8 @@ async def _step(hold: Hold, means: Means, *, reread: bool) -> Outcome | None:
     if not hold.holds(state):
         return Outcome.LOST
     action = next_action(state)
-    if isinstance(action, Nothing):
-        return Outcome.RESTS
-    if hold.stopping and isinstance(action, LONG):
-        return Outcome.STOPPED
+    if (outcome := _not_now(action, hold)) is not None:
+        return outcome
     begun_at = asyncio.get_running_loop().time()
     await act(action, state, hold=hold, means=means)
     seconds = asyncio.get_running_loop().time() - begun_at
@@ -94,6 +102,29 @@ async def _step(hold: Hold, means: Means, *, reread: bool) -> Outcome | None:
         extra={"action": type(action).__name__, "duration_ms": round(seconds * 1000)},
     )
     return None
+
+
+def _not_now(action: Action, hold: Hold) -> Outcome | None:
+    """Why the action is not done here and now, if it is not."""
+    if isinstance(action, Nothing):
+        return Outcome.RESTS
+    if hold.stopping and isinstance(action, LONG):
+        return Outcome.STOPPED
+    until = _not_before(action)
+    if until is not None and until > hold.now():
+        hold.until = until
+        return Outcome.WAITS
+    if isinstance(action, WORK) and not hold.admit():
+        return Outcome.CROWDED
+    return None
+
+
+def _not_before(action: Action) -> datetime | None:
+    match action:
+        case Generate(not_before=until) | AwaitClient(deadline=until):
+            return until
+        case _:
+            return None
 
 
 async def _fail(error: Exception, hold: Hold, backoff: Backoff) -> None:

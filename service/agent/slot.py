@@ -2,27 +2,28 @@
 
 A candidate is only a hint. The log says whether the chat needs a worker, the lease
 whether another one has it, and `run_acquired` in the log makes it ours. Losing any of
-these is an ordinary skip.
+these is an ordinary skip. A chat that waited here is ours already: it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
 
-from service.agent.act import Means
 from service.agent.heartbeat import Heartbeat
-from service.agent.hold import Hold
+from service.agent.hold import AWAY, Hold
+from service.agent.means import Means
 from service.agent.runner import Outcome, run
 from service.agent.scope import Scope
 from service.agent.signals import Signals
-from service.domain.chat.state import ChatState
+from service.agent.waiting import Wait
+from service.domain.chat.state import ChatState, Status
 from service.domain.chat.transitions import RUNNABLE, classify
 from service.domain.commands.chat import AbandonRun, AcquireRun
 from service.errors import DatabaseAway, ParleyError, Rejection
@@ -33,7 +34,13 @@ from service.lease import Lease, LeaseLost, Leases
 logger = logging.getLogger(__name__)
 
 GIVE_BACK_S = 5.0
-"""For the last append and the lease of a chat; then the lease is left to run out."""
+"""For the last appends and the leases; then these are left to run out."""
+
+GIVE_BACK_TOGETHER = 50
+"""Chats given back at a time: they end up in a few commits."""
+
+AGAIN = timedelta(seconds=1)
+"""A chat that waited and cannot be read is looked at again so much later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +53,63 @@ class Bench:
     means: Means
     signals: Signals
     now: Callable[[], datetime]
+    has_room: Callable[[], bool]
+    """Whether one more chat may generate here."""
 
 
 class Slot:
-    """A chat that is being taken or run."""
+    """A chat that is being taken or run.
 
-    def __init__(self, chat_id: UUID, bench: Bench) -> None:
+    It needs room only for generating; what it does besides is done at once.
+    """
+
+    def __init__(
+        self,
+        chat_id: UUID,
+        bench: Bench,
+        *,
+        lease: Lease | None = None,
+        admitted: bool = False,
+    ) -> None:
         self._bench = bench
         self._scope = Scope()
         self._hold: Hold | None = None
+        self._lease = lease
+        self._until: datetime | None = None
         self._lost = False
         self._stopping = False
         self.chat_id = chat_id
+        self.admitted = admitted
+        """It counts among the chats that generate."""
         self.newest = 0
         """The newest version that the tail told of."""
 
     @property
     def missed_news(self) -> bool:
         """The log has more of this chat than was seen here."""
-        return self.newest > (self._hold.version if self._hold is not None else 0)
+        return self.newest > self._version
+
+    @property
+    def wait(self) -> Wait | None:
+        """What the chat waits for, once `occupy` has said that it does."""
+        if self._lease is None or self._until is None:
+            return None
+        return Wait(self._lease, self._until, self._version)
+
+    @property
+    def _version(self) -> int:
+        return self._hold.version if self._hold is not None else 0
 
     def wake(self, version: int) -> None:
         """The log has this version of the chat."""
         self.newest = max(self.newest, version)
         if self._hold is not None:
             self._hold.wake(version)
+
+    def admit(self) -> bool:
+        """Ask for room to generate in."""
+        self.admitted = self.admitted or self._bench.has_room()
+        return self.admitted
 
     def stop(self) -> None:
         """Give the chat back after its current action."""
@@ -88,50 +127,83 @@ class Slot:
         self._scope.stop()
 
     async def occupy(self) -> Outcome:
-        """Take the chat, if it is to be had, and run it until it rests."""
-        lease: Lease | None = None
+        """Take the chat, if it is to be had, and run it until it rests or waits."""
         outcome = Outcome.SKIPPED
         try:
             async with self._scope:
-                loaded = await self._bench.chats.load(self.chat_id)
-                lease = await self._take_lease(loaded.state)
-                if lease is not None:
-                    outcome = await self._run(lease, loaded)
+                outcome = await self._take_and_run()
             if self._lost:
-                return Outcome.LOST
-            if self._scope.stopped:
+                outcome = Outcome.LOST
+            elif self._scope.stopped:
                 outcome = Outcome.STOPPED
-            if lease is not None:
-                self._bench.heartbeat.drop(lease)
-                await self._give_back(lease, outcome)
+            if self._lease is not None and outcome not in (Outcome.WAITS, Outcome.LOST):
+                self._bench.heartbeat.drop(self._lease)
+                unfinished = outcome in (Outcome.STOPPED, Outcome.CROWDED)
+                await give_back([self._lease], self._bench, unfinished=unfinished)
             return outcome
         finally:
-            if lease is not None:
-                self._bench.heartbeat.drop(lease)
+            if self._lease is not None and outcome is not Outcome.WAITS:
+                self._bench.heartbeat.drop(self._lease)
             if self._hold is not None:
                 self._hold.say_through(None)
 
-    async def _take_lease(self, state: ChatState) -> Lease | None:
-        if self._stopping or classify(state) not in RUNNABLE:
-            return None
-        try:
-            lease = await self._bench.leases.acquire(self.chat_id, floor=state.term)
-        except DatabaseAway:
-            self._bench.heartbeat.away()
-            return None
-        if lease is not None:
-            self._bench.heartbeat.hold(lease)
-        return lease
-
-    async def _run(self, lease: Lease, loaded: Loaded) -> Outcome:
+    async def _take_and_run(self) -> Outcome:
         bench = self._bench
-        hold = Hold(
-            bench.chats, lease, loaded, lease_s=bench.leases.lease_s, now=bench.now
+        try:
+            loaded = await bench.chats.load(self.chat_id)
+        except AWAY:
+            if self._lease is None:
+                raise
+            # it is still ours, and has waited already
+            self._until = bench.now() + AGAIN
+            return Outcome.WAITS
+        if self._lease is not None:
+            return await self._run(self._held(self._lease, loaded))
+        lease = await self._take_lease(loaded.state)
+        if isinstance(lease, Outcome):
+            return lease
+        self._lease = lease
+        bench.heartbeat.hold(lease)
+        hold = self._held(lease, loaded)
+        return await self._acquire(hold) or await self._run(hold)
+
+    async def _take_lease(self, state: ChatState) -> Lease | Outcome:
+        """The lease, or why it is not to be had."""
+        bench = self._bench
+        if self._stopping or classify(state) not in RUNNABLE:
+            return Outcome.SKIPPED
+        if state.status is Status.RUNNING and not self.admit():
+            return Outcome.CROWDED
+        try:
+            lease = await bench.leases.acquire(self.chat_id, floor=state.term)
+        except DatabaseAway:
+            bench.heartbeat.away()
+            return Outcome.SKIPPED
+        return lease or Outcome.SKIPPED
+
+    def _held(self, lease: Lease, loaded: Loaded) -> Hold:
+        bench = self._bench
+        hold = self._hold = Hold(
+            bench.chats,
+            lease,
+            loaded,
+            lease_s=bench.leases.lease_s,
+            now=bench.now,
+            admit=self.admit,
         )
-        self._hold = hold
         hold.wake(self.newest)
         if self._stopping:
             hold.stop()
+        return hold
+
+    async def _run(self, hold: Hold) -> Outcome:
+        outcome = await run(hold, self._bench.means)
+        self._until = hold.until
+        return outcome
+
+    async def _acquire(self, hold: Hold) -> Outcome | None:
+        """Why the log does not say that the chat is ours, if it does not."""
+        bench, lease = self._bench, hold.lease
         command = AcquireRun(now=bench.now(), worker=lease.worker, term=lease.term)
         try:
             await hold.commit(command)
@@ -141,25 +213,37 @@ class Slot:
             return Outcome.LOST
         logger.info("chat acquired", extra={"term": lease.term})
         bench.signals.acquired.fire((self.chat_id, lease.term))
-        return await run(hold, bench.means)
+        return None
 
-    async def _give_back(self, lease: Lease, outcome: Outcome) -> None:
-        """Let others have the chat at once; when that fails, the lease runs out."""
-        try:
-            async with asyncio.timeout(GIVE_BACK_S):
-                if outcome is Outcome.STOPPED and self._hold is not None:
-                    await self._abandon(self._hold)
-                await self._bench.leases.release([lease])
-        except (TimeoutError, ParleyError, psycopg.Error) as error:
-            logger.warning("a chat was not given back", extra={"reason": str(error)})
 
-    async def _abandon(self, hold: Hold) -> None:
-        lease = hold.lease
-        command = AbandonRun(
-            now=self._bench.now(), worker=lease.worker, term=lease.term
-        )
-        try:
-            await hold.commit(command)
-        except Rejection as rejection:
-            # stopped before the log had it, or another worker was faster
-            logger.debug("nothing to give back", extra={"reason": str(rejection)})
+async def give_back(leases: Sequence[Lease], bench: Bench, *, unfinished: bool) -> None:
+    """Let others have the chats at once; when that fails, the leases run out.
+
+    First the leases, then the log, which rings: whoever hears it finds them free.
+    """
+    try:
+        async with asyncio.timeout(GIVE_BACK_S):
+            await bench.leases.release(leases)
+            if unfinished:
+                await _abandon_all(leases, bench)
+    except (TimeoutError, ParleyError, psycopg.Error) as error:
+        logger.warning("chats were not given back", extra={"reason": str(error)})
+
+
+async def _abandon_all(leases: Sequence[Lease], bench: Bench) -> None:
+    for first in range(0, len(leases), GIVE_BACK_TOGETHER):
+        async with asyncio.TaskGroup() as group:
+            for lease in leases[first : first + GIVE_BACK_TOGETHER]:
+                group.create_task(_abandon(lease, bench))
+
+
+async def _abandon(lease: Lease, bench: Bench) -> None:
+    command = AbandonRun(now=bench.now(), worker=lease.worker, term=lease.term)
+    actor = f"worker:{lease.worker}"
+    try:
+        await bench.chats.execute(lease.chat_id, command, actor=actor)
+    except Rejection as rejection:
+        # stopped before the log had it, or another worker was faster
+        logger.debug("nothing to give back", extra={"reason": str(rejection)})
+    except (ParleyError, psycopg.Error) as error:
+        logger.warning("a chat was not given back", extra={"reason": str(error)})

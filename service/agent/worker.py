@@ -3,6 +3,9 @@
 Candidates come from the doorbell (`on_events`) and from a poll of the runnable chats,
 which is also the first thing at the start. The poll wakes up when the soonest lease of
 another worker runs out, so a dead worker's chats wait for its lease and no longer.
+
+A slot is for a chat that generates. What is short is done besides: ending an
+interruption, taking a chat that then only waits, seeing that its time is up.
 """
 
 from __future__ import annotations
@@ -15,14 +18,17 @@ from datetime import datetime
 from typing import NoReturn
 from uuid import UUID
 
-from service.agent.act import Means
 from service.agent.backoff import Backoff
+from service.agent.candidates import CANDIDATES, Candidates
 from service.agent.heartbeat import Heartbeat
 from service.agent.hold import AWAY
+from service.agent.means import Means
+from service.agent.news import Meaning, news_of
 from service.agent.runner import Outcome
 from service.agent.signals import Signals
-from service.agent.slot import GIVE_BACK_S, Bench, Slot
-from service.domain.ids import CHAT
+from service.agent.slot import GIVE_BACK_S, Bench, Slot, give_back
+from service.agent.waiting import Waiting
+from service.domain.chat.state import Status
 from service.errors import DatabaseAway, FutureEvent
 from service.eventstore.handle import Chats
 from service.eventstore.records import RecordedEvent
@@ -31,20 +37,19 @@ from service.log import log_context
 
 logger = logging.getLogger(__name__)
 
-WAKING = frozenset({"message_appended", "interrupt_requested", "run_abandoned"})
-"""Last events of appends after which a chat may need a worker that has none."""
-
-CANDIDATES = 10_000
-"""Remembered at a time, and asked for in a poll; more come with the next poll."""
-
 AFTER_EXPIRY_S = 0.05
 """A lease that is about to run out is looked at this much later."""
 
-POSTPONED_S = 30.0
-"""A chat that cannot be run here is left alone for so long; its news end that."""
+ERRANDS = 16
+"""Chats without a slot that something is done to: each is a few round trips, and more
+at a time would only wait for each other."""
 
-Runnable = Callable[[int], Awaitable[Sequence[UUID]]]
-"""Chats that need a worker and have none, most urgent first, at most so many."""
+HOLDERS_TURNS = 4
+"""For a holder that lives to go on before another worker tries."""
+
+Runnable = Callable[[int], Awaitable[Sequence[tuple[UUID, str]]]]
+"""Chats that need a worker and have none, with their status, most urgent first, at
+most so many of each status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,14 @@ class Worker:
         self._runnable = runnable
         self._pace = pace
         self._slots: dict[UUID, Slot] = {}
-        self._candidates: dict[UUID, None] = {}
-        self._postponed: dict[UUID, float] = {}
         self._news = asyncio.Event()
         self._left = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._waiting = Waiting(now=now, on_due=self._news.set)
+        self._candidates = Candidates(
+            leases.worker, load=self._load, on_more=self._news.set
+        )
         self.signals = Signals()
         self.heartbeat = Heartbeat(
             leases,
@@ -87,7 +94,15 @@ class Worker:
             on_lost=self._lose,
             on_beat=self.signals.beat.fire,
         )
-        self._bench = Bench(chats, leases, self.heartbeat, means, self.signals, now)
+        self._bench = Bench(
+            chats,
+            leases,
+            self.heartbeat,
+            means,
+            self.signals,
+            now=now,
+            has_room=self._has_room,
+        )
 
     async def __aenter__(self) -> Worker:
         self._task = asyncio.create_task(self._work(), name="worker")
@@ -107,31 +122,42 @@ class Worker:
     @property
     def running(self) -> int:
         """Chats in this worker's slots."""
-        return len(self._slots)
+        return sum(slot.admitted for slot in self._slots.values())
+
+    @property
+    def waiting(self) -> int:
+        """Chats held here that wait for their client, or for a retry."""
+        return len(self._waiting)
 
     def on_events(self, events: Sequence[RecordedEvent]) -> None:
-        """News from the tail: wake the chats that run here, remember candidates."""
-        for event in events:
-            if event.stream.category != CHAT or not event.at_border:
-                continue
-            chat_id = event.stream.stream_id
+        """News from the tail: wake the chats that are here, remember candidates."""
+        for news in news_of(events):
+            chat_id = news.chat_id
             if (slot := self._slots.get(chat_id)) is not None:
-                slot.wake(event.version)
-            elif event.type in WAKING:
-                self._postponed.pop(chat_id, None)
-                self._add(chat_id)
+                slot.wake(news.version)
+            elif chat_id in self._waiting:
+                self._waiting.news(chat_id, news.version)
+            elif news.meaning is Meaning.HELD:
+                self._candidates.taken(chat_id)
+            elif news.meaning is not Meaning.NOTHING:
+                late = HOLDERS_TURNS if news.meaning is Meaning.CHANGED else 0
+                self._candidates.reconsider(chat_id)
+                self._candidates.offer(chat_id, urgent=news.urgent, late=late)
 
     async def stop(self) -> None:
         """Take no more chats, let steps finish for the grace, give the rest back."""
         self._stopping = True
         for slot in self._slots.values():
             slot.stop()
+        self._candidates.close()
         if self._task is None:
             return
+        await self._give_back_waiting()
         if not await self._until_empty(self._pace.shutdown_grace_s):
             for slot in self._slots.values():
                 slot.cut()
             await self._until_empty(2 * GIVE_BACK_S)
+        await self._give_back_waiting()
         self._task.cancel()
         await asyncio.wait([self._task])
         self._task = None
@@ -139,10 +165,19 @@ class Worker:
     async def abort(self) -> None:
         """End at once, as a crash would; the leases run out by themselves."""
         self._stopping = True
+        self._candidates.close()
+        self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+
+    async def _give_back_waiting(self) -> None:
+        leases = self._waiting.clear()
+        for lease in leases:
+            self.heartbeat.drop(lease)
+        if leases:
+            await give_back(leases, self._bench, unfinished=True)
 
     async def _until_empty(self, seconds: float) -> bool:
         try:
@@ -180,22 +215,19 @@ class Worker:
         interval = self._pace.poll_interval_s
         if not self.heartbeat.may_acquire():
             return min(interval, self.heartbeat.pause_s + AFTER_EXPIRY_S)
-        for chat_id in await self._runnable(CANDIDATES):
-            if chat_id not in self._slots:
-                self._add(chat_id)
         try:
-            expiry = await self._leases.next_expiry()
+            around = await self._leases.look()
         except DatabaseAway:
             self.heartbeat.away()
             raise
-        if expiry is None:
+        self._candidates.meet(around.workers)
+        for chat_id, status in await self._runnable(CANDIDATES):
+            if chat_id not in self._slots and chat_id not in self._waiting:
+                urgent = status != Status.RUNNING
+                self._candidates.offer(chat_id, urgent=urgent)
+        if around.expiry_s is None:
             return interval
-        return min(interval, expiry + AFTER_EXPIRY_S)
-
-    def _add(self, chat_id: UUID) -> None:
-        if len(self._candidates) < CANDIDATES and chat_id not in self._postponed:
-            self._candidates[chat_id] = None
-            self._news.set()
+        return min(interval, around.expiry_s + AFTER_EXPIRY_S)
 
     # running them
 
@@ -203,17 +235,36 @@ class Worker:
         while True:
             await self._news.wait()
             self._news.clear()
-            self._end_postponements()
-            while self._candidates and self._has_room():
-                chat_id = next(iter(self._candidates))
-                del self._candidates[chat_id]
-                if chat_id not in self._slots:
-                    slot = self._slots[chat_id] = Slot(chat_id, self._bench)
-                    group.create_task(self._occupy(slot), name=f"chat-{chat_id}")
+            while (slot := self._next()) is not None:
+                self._slots[slot.chat_id] = slot
+                group.create_task(self._occupy(slot), name=f"chat-{slot.chat_id}")
+
+    def _next(self) -> Slot | None:
+        """The next chat to do something to, most urgent first."""
+        if self._stopping:
+            return None
+        errands = len(self._slots) - self.running < ERRANDS
+        if errands and (wait := self._waiting.take()) is not None:
+            return Slot(wait.lease.chat_id, self._bench, lease=wait.lease)
+        if not self.heartbeat.may_acquire():
+            return None
+        while errands and (chat_id := self._candidates.next_urgent()) is not None:
+            if self._is_new(chat_id):
+                return Slot(chat_id, self._bench)
+        while self._has_room() and (chat_id := self._candidates.next()) is not None:
+            if self._is_new(chat_id):
+                return Slot(chat_id, self._bench, admitted=True)
+        return None
+
+    def _is_new(self, chat_id: UUID) -> bool:
+        return chat_id not in self._slots and chat_id not in self._waiting
 
     def _has_room(self) -> bool:
-        room = len(self._slots) < self._pace.slots
-        return room and not self._stopping and self.heartbeat.may_acquire()
+        return self.running < self._pace.slots
+
+    def _load(self) -> float:
+        """From 0 to 1."""
+        return min(1.0, self.running / self._pace.slots)
 
     async def _occupy(self, slot: Slot) -> None:
         chat_id = slot.chat_id
@@ -237,26 +288,22 @@ class Worker:
         self._after(slot, outcome)
 
     def _after(self, slot: Slot, outcome: Outcome) -> None:
-        """Whether the chat is a candidate again, and when."""
-        if outcome is Outcome.NEWER:
-            self._postponed[slot.chat_id] = _clock() + POSTPONED_S
-        elif outcome is Outcome.LOST or slot.missed_news:
-            self._add(slot.chat_id)
+        """Where the chat goes from here: it waits, is a candidate again, or neither."""
+        chat_id = slot.chat_id
+        if outcome is Outcome.WAITS and (wait := slot.wait) is not None:
+            self._waiting.put(wait)
+            self._waiting.news(chat_id, slot.newest)
+        elif outcome is Outcome.NEWER:
+            self._candidates.postpone(chat_id)
+        elif outcome in (Outcome.LOST, Outcome.CROWDED) or slot.missed_news:
+            self._candidates.add(chat_id)
         if outcome is Outcome.SKIPPED:
-            self.signals.skipped.fire(slot.chat_id)
-        self.signals.left.fire((slot.chat_id, outcome))
-
-    def _end_postponements(self) -> None:
-        now = _clock()
-        for chat_id in [c for c, until in self._postponed.items() if until <= now]:
-            del self._postponed[chat_id]
+            self.signals.skipped.fire(chat_id)
+        self.signals.left.fire((chat_id, outcome))
 
     def _lose(self, lease: Lease) -> None:
+        self._waiting.drop(lease)
         slot = self._slots.get(lease.chat_id)
         if slot is not None:
             slot.lose()
         self.signals.lost.fire(lease.chat_id)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

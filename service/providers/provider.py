@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from pydantic import JsonValue
 
 from service.domain.chat.state import Message
-from service.domain.events.chat import Usage
+from service.domain.events.chat import PlanMode, Usage
 from service.errors import Fault
 
 ErrorKind = Literal[
@@ -134,6 +134,8 @@ class ModelRequest:
     model: str | None = None
     """Absent: the provider's default."""
     reasoning_effort: str | None = None
+    plan_mode: PlanMode = ""
+    """`plan`: this turn is to plan, not to do."""
 
 
 @dataclass(eq=False)

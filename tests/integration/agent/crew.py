@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from service.agent.act import Means
+from service.agent.means import Means
+from service.agent.retry import RetryPolicy
 from service.agent.worker import Pace, Runnable, Worker
 from service.db.pool import Database, Pool
 from service.domain.chat.state import ChatState, Status
 from service.domain.events.chat import ChatEvent
 from service.eventstore import codec, store
+from service.eventstore.handle import Chats
 from service.eventstore.records import RecordedEvent, StreamName
 from service.lease import Leases
 from service.live.flush import Flusher
@@ -25,14 +27,26 @@ from service.tools.registry import Registry, Tool
 from tests.fixtures.stack import PATIENCE_S, Stack
 
 FREE = """
-SELECT DISTINCT e.stream_id FROM es.events AS e
-WHERE e.category = 'chat' AND NOT EXISTS (
-  SELECT FROM ops.leases AS l
-  WHERE l.chat_id = e.stream_id
-    AND l.heartbeat_at > clock_timestamp() - %s * interval '1 second'
-)
+SELECT DISTINCT ON (e.stream_id) e.stream_id,
+  CASE e.type WHEN 'interrupt_requested' THEN 'interrupting'
+    WHEN 'action_required' THEN 'requires_action' ELSE 'running' END
+FROM es.events AS e
+WHERE e.category = 'chat' AND e.type IN ('message_appended', 'interrupt_requested',
+    'action_required', 'tool_results_submitted', 'tool_calls_cancelled')
+  AND NOT EXISTS (
+    SELECT FROM ops.leases AS l
+    WHERE l.chat_id = e.stream_id
+      AND l.heartbeat_at > clock_timestamp() - %s * interval '1 second')
+ORDER BY e.stream_id, e.version DESC
 LIMIT %s
 """
+
+
+AT_ONCE = RetryPolicy(first_s=0.001, longest_s=0.01)
+"""Retries that no test waits for."""
+
+LONG = timedelta(minutes=5)
+"""A client's time that no test sees the end of."""
 
 
 def now() -> datetime:
@@ -42,10 +56,10 @@ def now() -> datetime:
 def every_free_chat(pool: Pool, lease_s: float) -> Runnable:
     """Instead of the read model, which needs a projector: every chat is a hint."""
 
-    async def poll(limit: int) -> Sequence[UUID]:
+    async def poll(limit: int) -> Sequence[tuple[UUID, str]]:
         async with pool.connection() as connection:
             cursor = await connection.execute(FREE, (lease_s, limit))
-            return [row[0] for row in await cursor.fetchall()]
+            return [(row[0], row[1]) for row in await cursor.fetchall()]
 
     return poll
 
@@ -78,6 +92,9 @@ async def hand(
     rate: float = 1e6,
     lease_s: float = 30.0,
     database: Database | None = None,
+    chats: Chats | None = None,
+    retry: RetryPolicy = AT_ONCE,
+    client_time: timedelta = LONG,
     **pace: Any,
 ) -> AsyncIterator[Hand]:
     """A worker on the stack's chats, woken by the stack's tail."""
@@ -99,9 +116,11 @@ async def hand(
             flusher=flusher,
             pool=stack.pool,
             guard=stack.guard,
+            retry=retry,
+            client_time=client_time,
         )
         worker = Worker(
-            stack.chats,
+            chats or stack.chats,
             leases,
             means,
             runnable=every_free_chat(stack.pool, lease_s),

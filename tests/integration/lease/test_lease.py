@@ -155,14 +155,14 @@ async def test_the_next_expiry_is_that_of_another_worker(
     make: Make, pool: Pool
 ) -> None:
     a, b = make("a"), make("b")
-    assert await b.next_expiry() is None
+    assert (await b.look()).expiry_s is None
     old, new = await taken(a, uuid4()), await taken(a, uuid4())
     await age(pool, 20.0, old.chat_id)
-    seconds = await b.next_expiry()
+    seconds = (await b.look()).expiry_s
     assert seconds == pytest.approx(10.0, abs=1.0)
-    assert await a.next_expiry() is None
+    assert (await a.look()).expiry_s is None
     await age(pool, 20.0, old.chat_id)
-    assert await b.next_expiry() == pytest.approx(LEASE_S, abs=1.0)
+    assert (await b.look()).expiry_s == pytest.approx(LEASE_S, abs=1.0)
     assert new.term == 1
 
 

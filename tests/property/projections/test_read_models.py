@@ -25,9 +25,17 @@ from service.domain.chat.public import (
     visible,
 )
 from service.domain.chat.state import ChatState, Status
+from service.domain.parts import TextPart
 from service.domain.times import rfc3339
-from service.readmodels.chats import ChatRow, list_chats
-from service.readmodels.messages import list_messages
+from service.readmodels.chats import (
+    ChatFilters,
+    ChatRow,
+    get_extras,
+    list_chats,
+    pins,
+    running_of,
+)
+from service.readmodels.messages import list_messages, prompts
 from service.readmodels.queue import list_queue
 from service.readmodels.runnable import runnable_chats
 from service.readmodels.watch_feed import read_watch_feed, watch_heads
@@ -36,7 +44,9 @@ from tests.property.domain.courses import COURSES, Course, run
 from tests.unit.projections.log import Log
 
 TABLES = [table for projection in PROJECTIONS for table in projection.tables]
+SEARCHED = "SELECT id FROM read.search WHERE chat_id = %s AND id > 0"
 URGENCY = [Status.INTERRUPTING, Status.REQUIRES_ACTION, Status.RUNNING]
+CAPPED = {Status.RUNNING, Status.INTERRUPTING}
 ALL = 10_000
 
 
@@ -168,21 +178,63 @@ async def made_of(
 
 
 async def assert_chats(connection: Connection, states: dict[UUID, ChatState]) -> None:
+    for owner in {state.owner_id for state in states.values() if state.owner_id}:
+        theirs = {c: s for c, s in states.items() if s.owner_id == owner}
+        ranks = ranked(theirs)
+        assert await pins(connection, owner) == [
+            (chat_id, theirs[chat_id].pin_key) for chat_id in ranks
+        ]
+        running = [s for s in theirs.values() if s.status in CAPPED]
+        assert await running_of(connection, owner) == len(running)
+        for archived in (False, True):
+            wanted = {c: s for c, s in theirs.items() if s.archived == archived}
+            listed = await listed_chats(connection, owner, archived)
+            assert [row.public() for row in listed] == [
+                shown(chat_id, theirs[chat_id], ranks) for chat_id in in_order(wanted)
+            ]
+    for chat_id, state in states.items():
+        assert (await get_extras(connection, chat_id)).pin_order == ranked(
+            {c: s for c, s in states.items() if s.owner_id == state.owner_id}
+        ).get(chat_id, 0)
+
+
+def in_order(states: dict[UUID, ChatState]) -> list[UUID]:
+    """Pins by their keys, then the rest, the newest first."""
+    rest = [chat_id for chat_id, state in states.items() if state.pin_key is None]
+    rest.sort(key=lambda chat_id: (states[chat_id].updated_at, chat_id), reverse=True)
+    return [*ranked(states), *rest]
+
+
+def ranked(states: dict[UUID, ChatState]) -> dict[UUID, int]:
+    """Of one owner's chats the pins, in order, as 1, 2, ..."""
+    keys = sorted((s.pin_key, chat_id) for chat_id, s in states.items() if s.pin_key)
+    return {chat_id: place for place, (_, chat_id) in enumerate(keys, 1)}
+
+
+def shown(chat_id: UUID, state: ChatState, ranks: dict[UUID, int]) -> dict[str, Any]:
+    """The chat as the fold has it, in the shape of a list."""
+    return public_chat(chat_id, state) | {
+        "has_unread": state.first_unread is not None,
+        "pin_order": ranks.get(chat_id, 0),
+        "children": [],
+    }
+
+
+async def listed_chats(
+    connection: Connection, owner: UUID, archived: bool
+) -> list[ChatRow]:
     listed: list[ChatRow] = []
     cursor: str | None = None
     while True:
-        # pages of two, so that every example crosses a page border
-        page = await list_chats(connection, b.OWNER, limit=2, cursor=cursor)
+        # pages of two, so that most examples cross a page border
+        page = await list_chats(
+            connection, owner, limit=2, cursor=cursor,
+            filters=ChatFilters(archived=archived),
+        )  # fmt: skip
         listed += page.chats
         cursor = page.next_cursor
         if cursor is None:
-            break
-    newest_first = sorted(
-        states.items(), key=lambda chat: (chat[1].updated_at, chat[0]), reverse=True
-    )
-    assert [row.public() for row in listed] == [
-        public_chat(chat_id, state) for chat_id, state in newest_first
-    ]
+            return listed
 
 
 async def assert_messages(
@@ -195,6 +247,19 @@ async def assert_messages(
         for message in reversed(list(state.messages))
         if visible(message)
     ]
+    assert await prompts(connection, chat_id, ALL) == [
+        (message.id, "\n".join(texts))
+        for message in reversed(list(state.messages))
+        if message.role == "user" and visible(message)
+        and (texts := [p.text for p in message.parts if isinstance(p, TextPart)])
+    ]  # fmt: skip
+    found = await connection.execute(SEARCHED, (chat_id,))
+    assert {row for (row,) in await found.fetchall()} == {
+        message.id
+        for message in state.messages
+        if visible(message)
+        and any(isinstance(part, TextPart) and part.text for part in message.parts)
+    }
 
 
 async def assert_queue(connection: Connection, chat_id: UUID, state: ChatState) -> None:
@@ -228,7 +293,8 @@ async def assert_watch_feed(connection: Connection, log: Log) -> None:
 async def assert_runnable(
     connection: Connection, states: dict[UUID, ChatState]
 ) -> None:
-    found = await runnable_chats(connection, ALL, lease_s=30)
+    free = await runnable_chats(connection, ALL, lease_s=30)
+    found = [chat.chat_id for chat in free]
     wanted = {c: s.status for c, s in states.items() if s.status in URGENCY}
     assert set(found) == set(wanted)
     assert [URGENCY.index(wanted[c]) for c in found] == sorted(

@@ -8,6 +8,7 @@ import pytest
 
 from service.agent.next_action import (
     MAX_STEPS,
+    AwaitClient,
     EndInterruption,
     EndTurn,
     Generate,
@@ -120,8 +121,10 @@ def test_a_failed_chat_needs_nobody_although_messages_wait() -> None:
     assert next_action(state_of(*a_turn(), queued(), turn_failed())) == Nothing()
 
 
-def test_a_chat_that_waits_for_its_client_is_left_alone() -> None:
-    assert next_action(parked(*an_answer(call()))) == Nothing()
+def test_a_chat_that_waits_for_its_client_is_answered_for_at_the_deadline() -> None:
+    state = parked(*an_answer(call()))
+    assert state.action is not None
+    assert next_action(state) == AwaitClient(state.action.deadline)
 
 
 def test_an_archived_chat_is_left_alone() -> None:

@@ -1,0 +1,141 @@
+"""Chats that may need this worker, in order: urgent ones, then those that need a slot.
+
+Every worker hears of every chat. So that not all of them ask for its lease at once,
+each chat has an order of the workers that live, the same for all of them: the first
+tries now, the next a little later, and what another has taken is forgotten. A worker
+with much to do is later than one with little. Alone, a worker waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from hashlib import blake2b
+from uuid import UUID
+
+CANDIDATES = 10_000
+"""Remembered of each kind, and asked for in a poll; more come with the next poll."""
+
+STEP_S = 0.015
+"""Between two workers: what it takes to take a chat and to be heard, three times."""
+
+LOAD_STEPS = 2
+"""A full worker is later than two empty ones."""
+
+MOST_STEPS = 20
+"""No longer than a person would not notice, however many workers there are."""
+
+POSTPONED_S = 30.0
+"""A chat that cannot be run here is left alone for so long; its news end that."""
+
+
+class Candidates:
+    """The chats that one worker might take. `on_more` is called when there are more."""
+
+    def __init__(
+        self, worker: str, *, load: Callable[[], float], on_more: Callable[[], None]
+    ) -> None:
+        self._worker = worker
+        self._load = load
+        self._on_more = on_more
+        self._peers: frozenset[str] = frozenset()
+        self._urgent: dict[UUID, None] = {}
+        self._others: dict[UUID, None] = {}
+        self._later: dict[UUID, asyncio.TimerHandle] = {}
+        self._postponed: dict[UUID, float] = {}
+
+    def meet(self, workers: Collection[str]) -> None:
+        """These workers hold leases now."""
+        self._peers = frozenset(workers) - {self._worker}
+
+    def offer(self, chat_id: UUID, *, urgent: bool = False, late: int = 0) -> None:
+        """It may need a worker; try it when it is our turn, and `late` turns later."""
+        self._forget_timer(chat_id)
+        steps: float = late + self._place(chat_id)
+        if self._peers:
+            steps += LOAD_STEPS * self._load()
+        if steps == 0:
+            self.add(chat_id, urgent=urgent)
+        elif len(self._later) < CANDIDATES:
+            pause = STEP_S * min(steps, MOST_STEPS)
+            loop = asyncio.get_running_loop()
+            self._later[chat_id] = loop.call_later(pause, self._now, chat_id, urgent)
+
+    def add(self, chat_id: UUID, *, urgent: bool = False) -> None:
+        """Try it as soon as there is room."""
+        kind = self._urgent if urgent else self._others
+        if len(kind) >= CANDIDATES or self._is_postponed(chat_id):
+            return
+        if urgent:
+            self._others.pop(chat_id, None)
+        if urgent or chat_id not in self._urgent:
+            kind[chat_id] = None
+            self._on_more()
+
+    def taken(self, chat_id: UUID) -> None:
+        """Another worker has it, or this one."""
+        self._forget_timer(chat_id)
+        self._urgent.pop(chat_id, None)
+        self._others.pop(chat_id, None)
+
+    def postpone(self, chat_id: UUID) -> None:
+        """It cannot be run here now."""
+        self._postponed[chat_id] = _clock() + POSTPONED_S
+
+    def reconsider(self, chat_id: UUID) -> None:
+        """There is something new in it."""
+        self._postponed.pop(chat_id, None)
+
+    def next_urgent(self) -> UUID | None:
+        """The one that waits longest for no slot."""
+        return _first(self._urgent)
+
+    def next(self) -> UUID | None:
+        """The one that waits longest for a slot."""
+        return _first(self._others)
+
+    def close(self) -> None:
+        """Forget all of them."""
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
+        self._urgent.clear()
+        self._others.clear()
+
+    def _place(self, chat_id: UUID) -> int:
+        """How many living workers come before this one in the chat's order."""
+        if not self._peers:
+            return 0
+        ours = _rank(chat_id, self._worker)
+        return sum(_rank(chat_id, peer) < ours for peer in self._peers)
+
+    def _now(self, chat_id: UUID, urgent: bool) -> None:
+        del self._later[chat_id]
+        self.add(chat_id, urgent=urgent)
+
+    def _forget_timer(self, chat_id: UUID) -> None:
+        timer = self._later.pop(chat_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _is_postponed(self, chat_id: UUID) -> bool:
+        until = self._postponed.get(chat_id)
+        if until is not None and until <= _clock():
+            del self._postponed[chat_id]
+            return False
+        return until is not None
+
+
+def _first(chats: dict[UUID, None]) -> UUID | None:
+    chat_id = next(iter(chats), None)
+    if chat_id is not None:
+        del chats[chat_id]
+    return chat_id
+
+
+def _rank(chat_id: UUID, worker: str) -> bytes:
+    return blake2b(chat_id.bytes + worker.encode(), digest_size=8).digest()
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
