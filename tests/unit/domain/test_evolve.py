@@ -6,30 +6,85 @@ from datetime import timedelta
 
 import pytest
 
-from service.domain.chat.evolve import evolve, fold
-from service.domain.chat.state import ChatState, Message, Status
-from service.domain.events.chat import ChatEvent
+from service.domain.chat.evolve import MOVING, evolve, fold
+from service.domain.chat.state import (
+    ChatState,
+    Message,
+    PendingAction,
+    Retry,
+    Status,
+)
+from service.domain.events.chat import ChatEvent, Origin
 from tests.builders import (
+    CHAT,
+    CHILD,
+    DEADLINE,
+    ERROR,
     NOW,
     OWNER,
+    RETRYING_AT,
     a_chat,
+    a_request,
     a_turn,
     abandoned,
     acquired,
-    an_answer,
+    action_required,
     an_idle_chat,
     assistant,
     attempt,
+    browse,
+    calls_cancelled,
+    chat_archived,
+    chat_unarchived,
+    child_spawned,
     committed,
+    compaction_requested,
     created,
+    forked,
     interrupt_requested,
-    parked,
+    labels_changed,
+    model_changed,
+    pending,
+    pinned,
+    plan_mode_changed,
+    queue_cleared,
+    queue_item_deleted,
+    queue_item_moved,
     queued,
+    read_cursor_moved,
+    reconciled,
+    results_submitted,
+    retry_scheduled,
+    servers_changed,
     state_of,
     text,
+    title_changed,
+    tool,
+    truncated,
     turn_failed,
+    turn_finished,
+    unpinned,
     user,
+    workspace_bound,
 )
+
+METADATA: list[ChatEvent] = [
+    title_changed(),
+    labels_changed(k="v"),
+    pinned(),
+    unpinned(),
+    plan_mode_changed(),
+    workspace_bound(OWNER),
+    model_changed(OWNER),
+    servers_changed(OWNER),
+    chat_archived(),
+    chat_unarchived(),
+    read_cursor_moved(5),
+    child_spawned(),
+]
+
+TURN = ("status", "turn_id", "epoch", "attempt", "episode", "action", "holder", "queue")
+"""What is of a turn in a state."""
 
 
 def test_version_counts_every_event_also_erased_ones() -> None:
@@ -114,8 +169,191 @@ def test_terms_only_grow() -> None:
     assert state.term == 7
 
 
-def test_an_interrupt_of_a_chat_that_awaits_its_client_lets_it_run() -> None:
-    assert evolve(parked(*an_answer()), interrupt_requested()).status is Status.RUNNING
+@pytest.mark.parametrize(
+    "state",
+    [
+        state_of(*a_request()),
+        state_of(*an_idle_chat()),
+        state_of(*a_turn(), turn_failed()),
+    ],
+    ids=["requires action", "waiting", "failed"],
+)
+def test_only_what_runs_is_interrupted(state: ChatState) -> None:
+    assert evolve(state, interrupt_requested()).status is state.status
+
+
+@pytest.mark.parametrize("event", METADATA, ids=lambda event: event.type)
+def test_what_is_about_a_chat_leaves_its_turn_and_its_place_in_the_list(
+    event: ChatEvent,
+) -> None:
+    before = state_of(*a_request(), queued())
+    late = event.model_copy(update={"at": NOW + timedelta(hours=1)})
+    after = evolve(before, late)
+    for name in TURN:
+        assert getattr(after, name) == getattr(before, name), name
+    moves = isinstance(event, MOVING)
+    assert (after.updated_at != before.updated_at) is moves
+
+
+def test_names_and_settings_are_those_of_the_latest_event() -> None:
+    state = state_of(
+        *a_chat(),
+        title_changed("noon"),
+        labels_changed(k="v"),
+        plan_mode_changed("plan"),
+        workspace_bound(OWNER),
+        model_changed(CHILD),
+        servers_changed(OWNER, CHILD),
+    )
+    assert (state.title, state.title_source) == ("noon", "user")
+    assert state.labels == {"k": "v"}
+    assert state.plan_mode == "plan"
+    assert (state.workspace_id, state.model_config_id) == (OWNER, CHILD)
+    assert state.mcp_server_ids == (OWNER, CHILD)
+    cleared = fold(
+        state,
+        [labels_changed(), plan_mode_changed(""), workspace_bound(None)],
+    )
+    assert (cleared.labels, cleared.plan_mode, cleared.workspace_id) == ({}, "", None)
+    cleared = fold(cleared, [model_changed(None), servers_changed()])
+    assert (cleared.model_config_id, cleared.mcp_server_ids) == (None, ())
+
+
+def test_archiving_ends_a_pin_and_unarchiving_does_not_bring_it_back() -> None:
+    state = state_of(*an_idle_chat(), pinned("m"), chat_archived())
+    assert (state.archived, state.pin_key) == (True, None)
+    state = evolve(state, chat_unarchived())
+    assert (state.archived, state.pin_key) == (False, None)
+
+
+def test_the_first_answer_after_what_was_seen_is_the_first_unread() -> None:
+    state = state_of(*a_chat())
+    assert (state.read_up_to, state.first_unread) == (0, None)
+    state = fold(state, [assistant(visibility="model"), tool(), assistant()])
+    assert state.first_unread == 5
+    assert evolve(state, assistant()).first_unread == 5
+    state = evolve(state, read_cursor_moved(5))
+    assert (state.read_up_to, state.first_unread) == (5, None)
+    assert evolve(state, assistant()).first_unread == 7
+
+
+def test_an_answer_that_was_taken_back_is_not_unread() -> None:
+    state = state_of(*a_chat(), assistant(), truncated(2), user("again"))
+    assert state.first_unread is None
+    assert evolve(state, assistant()).first_unread == 6
+
+
+def test_an_answer_before_the_cut_stays_unread() -> None:
+    state = state_of(*a_chat(), assistant(), user("more"), assistant(), truncated(4))
+    assert state.first_unread == 3
+
+
+def test_what_was_seen_stays_seen_when_it_is_taken_back() -> None:
+    seen = [*a_chat(), assistant(), read_cursor_moved(3), truncated(2), user("again")]
+    assert state_of(*seen).read_up_to == 3
+    assert state_of(*seen, assistant()).first_unread == 7
+
+
+def test_a_cut_takes_the_turn_and_grants_an_epoch() -> None:
+    state = state_of(*a_turn(), truncated(2))
+    assert list(state.messages) == []
+    assert (state.epoch, state.attempt) == (5, 0)
+    assert (state.turn_id, state.episode) == (None, None)
+    assert state.holder == state_of(*a_turn()).holder
+
+
+def test_a_cut_where_no_message_stands_takes_what_came_later() -> None:
+    said = [*a_chat(), queued(), assistant("one"), assistant("two")]
+    kept = state_of(*said, truncated(3)).messages
+    assert [message.id for message in kept] == [2]
+    assert state_of(*said, truncated(99)).messages == state_of(*said).messages
+
+
+def test_a_moved_item_heads_the_queue_and_the_others_keep_their_order() -> None:
+    state = state_of(*a_turn(), queued("a"), queued("b"), queued("c"))
+    moved = evolve(state, queue_item_moved(7))
+    assert [item.id for item in moved.queue] == [7, 5, 6]
+    assert evolve(moved, queue_item_moved(99)).queue == moved.queue
+    assert [item.id for item in evolve(moved, queue_item_deleted(5)).queue] == [7, 6]
+    assert evolve(moved, queue_cleared()).queue == ()
+
+
+def test_a_retry_shows_until_the_next_attempt() -> None:
+    failed = state_of(*a_turn(), retry_scheduled(2))
+    assert failed.episode is None
+    assert failed.retry == Retry(1, 1000, RETRYING_AT, ERROR)
+    assert evolve(failed, attempt(2, 2)).retry is None
+    assert evolve(failed, interrupt_requested()).retry is None
+    assert evolve(failed, turn_failed()).retry is None
+
+
+def test_a_request_to_a_client_lasts_until_its_results() -> None:
+    asked = state_of(*a_request())
+    assert asked.action == PendingAction(pending(browse()), DEADLINE)
+    for over in (results_submitted(), calls_cancelled(reason="timed out")):
+        after = evolve(asked, over)
+        assert (after.status, after.action) == (Status.RUNNING, None)
+        assert after.turn_id == asked.turn_id == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "survives"),
+    [
+        (acquired(2), True),
+        (abandoned(), True),
+        (queued(), True),
+        (attempt(8, kind="compaction"), True),
+        (retry_scheduled(8), True),
+        (assistant(), True),
+        (tool(), True),
+        (committed(8, kind="tools"), True),
+        (title_changed(), True),
+        (read_cursor_moved(2), True),
+        (committed(8, kind="compaction"), False),
+        (user(), False),
+        (truncated(2), False),
+        (queue_item_deleted(9), False),
+        (queue_item_moved(9), False),
+        (interrupt_requested(), False),
+        (action_required(), False),
+        (results_submitted(), False),
+        (turn_finished(None), False),
+        (turn_failed(None), False),
+        (reconciled(), False),
+        (forked(8), False),
+    ],
+    ids=lambda value: getattr(value, "type", ""),
+)
+def test_a_wish_to_compact_does_not_outlive_what_it_was_for(
+    event: ChatEvent, survives: bool
+) -> None:
+    state = state_of(*an_idle_chat(), compaction_requested())
+    assert state.compaction == 8
+    assert (evolve(state, event).compaction is not None) is survives
+
+
+def test_a_wish_to_compact_grants_an_epoch_and_frees_the_chat() -> None:
+    state = state_of(*an_idle_chat(), compaction_requested())
+    assert (state.status, state.epoch, state.attempt) == (Status.RUNNING, 8, 0)
+    assert (state.holder, state.term, state.turn_id) == (None, 1, None)
+
+
+def test_a_fork_stands_outside_of_the_family_and_of_all_that_runs() -> None:
+    busy = [*a_request(), queued(), child_spawned(), pinned(), forked(10)]
+    state = state_of(*busy)
+    assert (state.status, state.archived, state.queue) == (Status.WAITING, False, ())
+    assert (state.children, state.pin_key, state.holder) == ((), None, None)
+    assert (state.action, state.turn_id, state.epoch) == (None, None, 11)
+    assert (state.read_up_to, state.first_unread) == (5, None)
+    assert state.origin == Origin(chat_id=CHAT, version=10)
+
+
+def test_a_fork_keeps_what_was_said_and_how_it_is_set_up() -> None:
+    busy = state_of(*a_request(), title_changed("noon"), plan_mode_changed())
+    state = evolve(busy, forked(9))
+    assert state.messages == busy.messages
+    assert state.client_tools == busy.client_tools
+    assert (state.title, state.plan_mode) == ("noon", "plan")
 
 
 def test_leaving_an_error_clears_it() -> None:
