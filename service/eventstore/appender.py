@@ -29,7 +29,11 @@ from service.eventstore.answers import (
     result_of,
     unknown,
 )
-from service.eventstore.batch import encode_request
+from service.eventstore.batch import (
+    encode_long_request,
+    encode_request,
+    is_long,
+)
 from service.eventstore.lane import Lane
 from service.eventstore.lineup import Entry, Lineup
 from service.eventstore.records import AppendRequest, AppendResult
@@ -102,7 +106,10 @@ class Appender:
         DatabaseAway) when nothing was appended.
         """
         self._guard.check("append")
-        encoded = encode_request(request)
+        if is_long(request):
+            encoded = await encode_long_request(request)
+        else:
+            encoded = encode_request(request)
         self._check_room(encoded.size)
         loop = asyncio.get_running_loop()
         entry = Entry(encoded, loop.create_future(), loop.time() + self._deadline_s)

@@ -6,9 +6,10 @@ here, before the request meets its neighbours in a batch.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,7 +25,13 @@ from service.eventstore.packing import (
     TextArray,
     UuidArray,
 )
-from service.eventstore.records import AppendRequest, NewEvent, StreamAppend
+from service.eventstore.records import (
+    SLICE,
+    AppendRequest,
+    NewEvent,
+    StreamAppend,
+    slices,
+)
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """The escape itself, not a backslash that is followed by the letters u0000."""
@@ -71,16 +78,30 @@ class EncodedRequest:
 
 def encode_request(request: AppendRequest) -> EncodedRequest:
     """Raises BadEvent for what Postgres cannot hold, and for an empty request."""
-    _check_streams(request)
-    key = _text(request.key, "the key")
-    request_hash = packing.pack_bytes(request.request_hash)
-    try:
-        streams = [_stream(append, key, request_hash) for append in request.streams]
-    except struct.error as error:
-        raise BadEvent(f"a version is out of range: {error}") from error
-    events = [event for stream in streams for event in stream.events]
-    size = sum(len(data) + len(metadata) for _, _, data, metadata in events)
-    return EncodedRequest(request, streams, len(events), size)
+    head = _Head(request)
+    streams = [
+        EncodedStream(head.columns(append), _events(append.events))
+        for append in request.streams
+    ]
+    return _encoded(request, streams)
+
+
+async def encode_long_request(request: AppendRequest) -> EncodedRequest:
+    """The same; the loop gets its turn after each slice of events."""
+    head = _Head(request)
+    streams = []
+    for append in request.streams:
+        events: list[Columns] = []
+        for part in slices(append.events):
+            events += _events(part)
+            await asyncio.sleep(0)
+        streams.append(EncodedStream(head.columns(append), events))
+    return _encoded(request, streams)
+
+
+def is_long(request: AppendRequest) -> bool:
+    """Whether encoding it at once would keep the loop waiting."""
+    return sum(len(append.events) for append in request.streams) > SLICE
 
 
 def parameters(batch: Sequence[EncodedRequest]) -> list[Packed]:
@@ -118,26 +139,52 @@ def _check_streams(request: AppendRequest) -> None:
             raise BadEvent("a request names a stream twice; put its events together")
 
 
-def _stream(append: StreamAppend, key: bytes, request_hash: bytes) -> EncodedStream:
-    digest = append.expected_digest
-    columns = (
-        _text(append.stream.category, "the category"),
-        packing.pack_uuid(append.stream.stream_id),
-        packing.pack_int(append.expected),
-        packing.NULL if digest is None else packing.pack_bytes(digest),
-        key,
-        request_hash,
-    )
-    return EncodedStream(columns, [_event(event) for event in append.events])
+class _Head:
+    """What a request says of each of its streams."""
+
+    def __init__(self, request: AppendRequest) -> None:
+        _check_streams(request)
+        self._key = _text(request.key, "the key")
+        self._request_hash = packing.pack_bytes(request.request_hash)
+
+    def columns(self, append: StreamAppend) -> Columns:
+        digest = append.expected_digest
+        return (
+            _text(append.stream.category, "the category"),
+            packing.pack_uuid(append.stream.stream_id),
+            _number(packing.pack_int, append.expected),
+            packing.NULL if digest is None else packing.pack_bytes(digest),
+            self._key,
+            self._request_hash,
+        )
+
+
+def _encoded(request: AppendRequest, streams: list[EncodedStream]) -> EncodedRequest:
+    count = size = 0
+    for stream in streams:
+        count += len(stream.events)
+        size += sum(len(data) + len(meta) for _, _, data, meta in stream.events)
+    return EncodedRequest(request, streams, count, size)
+
+
+def _events(events: Iterable[NewEvent]) -> list[Columns]:
+    return [_event(event) for event in events]
 
 
 def _event(event: NewEvent) -> Columns:
     return (
         _text(event.type, "the event type"),
-        packing.pack_smallint(event.schema_version),
+        _number(packing.pack_smallint, event.schema_version),
         _json(event.data, event.type, "data"),
         _json(event.metadata, event.type, "metadata"),
     )
+
+
+def _number(pack: Callable[[int], bytes], value: int) -> bytes:
+    try:
+        return pack(value)
+    except struct.error as error:
+        raise BadEvent(f"a version is out of range: {error}") from error
 
 
 def _text(value: str, what: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,13 @@ from service.domain.chat.evolve import evolve, fold
 from service.domain.chat.state import ChatState
 from service.domain.events.chat import ChatEvent
 from service.eventstore.codec import STREAM_PURGED, decode
-from service.eventstore.records import NewEvent, RecordedEvent, StreamResult
+from service.eventstore.records import (
+    SLICE,
+    NewEvent,
+    RecordedEvent,
+    StreamResult,
+    slices,
+)
 
 CHAT_SIZE = 2_000
 """Bytes of a folded chat before its first event (measured)."""
@@ -54,6 +61,15 @@ def after_recorded(before: Fold, events: Sequence[RecordedEvent]) -> Fold:
         state = evolve(state, decode(recorded))
         size += EVENT_SIZE + len(wire.dumps(recorded.data))
     return Fold(Loaded(state, state.version, events[-1].digest), size)
+
+
+async def after_page(before: Fold, events: Sequence[RecordedEvent]) -> Fold:
+    """The same; the loop gets its turn after each slice of a long append."""
+    for part in slices(events):
+        before = after_recorded(before, part)
+        if len(part) == SLICE:
+            await asyncio.sleep(0)
+    return before
 
 
 def after_append(

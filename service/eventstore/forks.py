@@ -24,10 +24,12 @@ from service.eventstore.fold import EVENT_SIZE, Fold, Loaded
 from service.eventstore.loader import Loader
 from service.eventstore.past import Past
 from service.eventstore.plans import Change, Load, Plan
-from service.eventstore.records import NewEvent, RecordedEvent, StreamResult
-
-SLICE = 200
-"""Events that are encoded in a row; some 5 ms."""
+from service.eventstore.records import (
+    SLICE,
+    NewEvent,
+    RecordedEvent,
+    StreamResult,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from service.domain.ids import CHAT
 from service.errors import DatabaseAway, FutureEvent
 from service.eventstore import store
 from service.eventstore.cache import ChatCache
-from service.eventstore.fold import NOTHING, Fold, after_recorded
+from service.eventstore.fold import NOTHING, Fold, after_page, after_recorded
 from service.eventstore.records import RecordedEvent, StreamName
 
 LOAD_PAGE = 200
@@ -141,12 +141,12 @@ class Loader:
             else:
                 self.cache.drop(chat_id)
                 fold, page, more = NOTHING, [], True
-        fold = after_recorded(fold, page)
+        fold = await after_page(fold, page)
         while more:
             page = await store.read_stream(
                 connection, stream, fold.loaded.version, LOAD_PAGE
             )
-            fold = after_recorded(fold, page)
+            fold = await after_page(fold, page)
             more = len(page) >= LOAD_PAGE
         if fold is not NOTHING:
             self.remember(chat_id, fold)

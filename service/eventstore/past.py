@@ -16,7 +16,7 @@ from service.eventstore import store
 from service.eventstore.codec import ERASED, STREAM_PURGED
 from service.eventstore.fold import NOTHING, Fold, Loaded, after_recorded
 from service.eventstore.loader import LOAD_PAGE, Loader
-from service.eventstore.records import RecordedEvent, StreamName
+from service.eventstore.records import RecordedEvent, StreamName, slices
 
 READS = 2
 """Reads of the past at once: each has a connection for up to a second, and the smallest
@@ -68,8 +68,7 @@ class Past:
                 if not page or any(e.type in (ERASED, STREAM_PURGED) for e in page):
                     # erased since, or a restored log that never had it
                     return _gone()
-                for start in range(0, len(page), LOAD_PAGE):
-                    part = page[start : start + LOAD_PAGE]
+                for part in slices(page):
                     fold = after_recorded(fold, part)
                     take(part)
                     await asyncio.sleep(0)

@@ -5,17 +5,21 @@ Knows rows and records; no batching, no retries, no transactions of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from service.db.pool import Connection
 from service.eventstore.batch import EncodedRequest, encode_request, parameters
 from service.eventstore.packing import Packed, PackedDumper
 from service.eventstore.records import (
+    SLICE,
     AppendRequest,
     RecordedEvent,
     StreamName,
@@ -108,7 +112,7 @@ async def read_stream(
     await cursor.execute(
         READ_STREAM, (stream.category, stream.stream_id, after_version, limit)
     )
-    return _events(await cursor.fetchall())
+    return await _events(cursor)
 
 
 async def read_log(
@@ -124,7 +128,7 @@ async def read_log(
     wanted = None if with_data_of is None else list(with_data_of)
     cursor = connection.cursor(binary=True)
     await cursor.execute(READ_LOG, (after_position, limit, wanted))
-    return _events(await cursor.fetchall())
+    return await _events(cursor)
 
 
 async def find_request(
@@ -150,12 +154,17 @@ def _outcome(request: AppendRequest, rows: list[Row]) -> RequestOutcome:
     return RequestOutcome(rows[0][2], tuple(results))
 
 
-def _events(rows: Iterable[Row]) -> list[RecordedEvent]:
+async def _events(cursor: psycopg.AsyncCursor[TupleRow]) -> list[RecordedEvent]:
+    """The result; one of a long append keeps the loop waiting for a slice at most."""
     names: dict[UUID, StreamName] = {}
-    events = []
-    for position, category, stream_id, *rest in rows:
-        name = names.get(stream_id)
-        if name is None:
-            name = names[stream_id] = StreamName(category, stream_id)
-        events.append(RecordedEvent(position, name, *rest))
+    events: list[RecordedEvent] = []
+    while rows := await cursor.fetchmany(SLICE):
+        for position, category, stream_id, *rest in rows:
+            name = names.get(stream_id)
+            if name is None:
+                name = names[stream_id] = StreamName(category, stream_id)
+            events.append(RecordedEvent(position, name, *rest))
+        if len(rows) < SLICE:
+            break
+        await asyncio.sleep(0)
     return events
