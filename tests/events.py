@@ -124,9 +124,11 @@ def tool(*parts: Part, **fields: Any) -> MessageAppended:
     return MessageAppended(at=NOW, **given | fields)
 
 
-def cancelled(call_id: str = "c1", *, because: Any) -> MessageAppended:
+def cancelled(
+    call_id: str = "c1", of: str = "clock", *, because: Any
+) -> MessageAppended:
     """The answer that decide gives to a call which gets no other."""
-    return tool(result(call_id, result=because, is_error=True))
+    return tool(result(call_id, of, result=because, is_error=True))
 
 
 def queued(*parts: Part | str, busy: BusyBehavior = "queue") -> MessageQueued:

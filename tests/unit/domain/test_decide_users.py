@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from service.domain.chat.calls import SENT_OVER
 from service.domain.chat.queue import MAX_QUEUED
 from service.domain.chat.state import ChatState, ExecutionState, Status
 from service.domain.chat.transitions import classify
 from service.domain.events.chat import (
     BusyBehavior,
+    ChatEvent,
     InterruptRequested,
     MessageAppended,
     TurnSettings,
 )
 from tests.builders import (
+    BROWSER,
+    CHAT,
+    CHILD,
     NOW,
-    OWNER,
+    a_chat,
+    a_request,
     a_turn,
+    acquire,
     an_answer,
     an_idle_chat,
     archived,
+    browse,
     call,
+    calls_cancelled,
     cancelled,
+    compact,
+    compaction_requested,
     create,
     created,
+    edit,
+    finish_turn,
+    fork,
+    forked,
     given,
     given_state,
     interrupt,
     interrupt_requested,
-    parked,
+    output,
+    plan_mode_changed,
     queued,
+    read,
+    reconcile,
+    reconciled,
     result,
     send,
+    spawn,
+    state_of,
+    submit,
     text,
     tool,
     turn_failed,
+    turn_finished,
+    update,
     user,
 )
 
@@ -58,10 +84,17 @@ def test_create_puts_the_system_prompt_before_the_message_for_the_model_only() -
     assert outcome.state.turn_id == 3
 
 
-def test_create_keeps_labels_client_and_settings() -> None:
-    asked = create("x", labels={"k": "v"}, client_type="ui", settings=SETTINGS)
-    given().when(asked).then(
-        created(labels={"k": "v"}, client_type="ui"), user("x", settings=SETTINGS)
+def test_create_keeps_labels_client_tools_and_settings() -> None:
+    facts: dict[str, Any] = {
+        "labels": {"k": "v"},
+        "client_type": "ui",
+        "plan_mode": "plan",
+        "client_tools": (BROWSER,),
+        "parent_chat_id": CHAT,
+        "root_chat_id": CHAT,
+    }
+    given().when(create("x", settings=SETTINGS, **facts)).then(
+        created(**facts), user("x", settings=SETTINGS)
     )
 
 
@@ -74,9 +107,10 @@ def test_a_chat_is_created_once() -> None:
 
 @BOTH
 def test_a_message_to_an_idle_chat_begins_a_turn(busy: BusyBehavior) -> None:
-    outcome = given(*an_idle_chat()).when(send("more", busy=busy, settings=SETTINGS))
+    asked = send("more", busy=busy, settings=SETTINGS)
+    outcome = given(*an_idle_chat(), plan_mode_changed("plan")).when(asked)
     outcome.then(user("more", settings=SETTINGS))
-    assert outcome.state.turn_id == outcome.state.epoch == 8
+    assert outcome.state.turn_id == outcome.state.epoch == 9
 
 
 @BOTH
@@ -127,8 +161,36 @@ def test_after_an_error_a_full_queue_refuses_although_its_head_would_go() -> Non
 
 
 def test_a_message_to_a_running_chat_waits() -> None:
-    given(*a_turn()).when(send("next", settings=SETTINGS)).then(
-        queued("next").model_copy(update={"settings": SETTINGS})
+    asked = TurnSettings(model="m1", reasoning_effort="high")
+    given(*a_turn()).when(send("next", settings=asked)).then(
+        queued("next").model_copy(update={"settings": asked})
+    )
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [an_idle_chat(), a_turn(), [*a_turn(), interrupt_requested()], a_request()],
+    ids=["waiting", "running", "interrupting", "requires action"],
+)
+def test_a_plan_mode_is_the_chats_at_once_whatever_happens_to_the_message(
+    chat: list[ChatEvent],
+) -> None:
+    outcome = given(*chat).when(send("plan it", settings=SETTINGS))
+    assert outcome.events[0] == plan_mode_changed("plan")
+    assert outcome.state.plan_mode == "plan"
+    again = given_state(outcome.state).when(send("and that", settings=SETTINGS))
+    assert "plan_mode_changed" not in [event.type for event in again.events]
+
+
+def test_a_message_that_is_refused_changes_no_plan_mode() -> None:
+    full = [*a_turn(), *[queued()] * MAX_QUEUED]
+    given(*full).when(send(settings=SETTINGS)).then_rejects("queue-full")
+
+
+def test_a_message_that_asks_for_no_plan_mode_leaves_the_chats() -> None:
+    planning = given(*an_idle_chat(), plan_mode_changed("plan"))
+    planning.when(send("more", settings=TurnSettings(model="m1"))).then(
+        user("more", settings=TurnSettings(model="m1"))
     )
 
 
@@ -146,18 +208,22 @@ def test_a_message_to_an_interrupting_chat_only_waits(busy: BusyBehavior) -> Non
 
 
 def test_a_message_to_a_chat_that_awaits_its_client_waits() -> None:
-    given_state(parked(*an_answer(call()))).when(send("next")).then(queued("next"))
+    outcome = given(*a_request()).when(send("next"))
+    outcome.then(queued("next"))
+    assert outcome.state.action == outcome.before.action
 
 
 def test_an_interrupting_message_cancels_what_the_client_was_to_answer() -> None:
-    state = parked(*an_answer(call("c1"), call("c2")), tool(result("c1")))
-    outcome = given_state(state).when(send("stop", busy="interrupt"))
+    asked = a_request(browse("c1"), browse("c2"))
+    outcome = given(*asked).when(send("stop", busy="interrupt"))
     outcome.then(
-        cancelled("c2", because="interrupted by user message"),
+        cancelled("c1", BROWSER.name, because=SENT_OVER),
+        cancelled("c2", BROWSER.name, because=SENT_OVER),
+        calls_cancelled("c1", "c2", reason=SENT_OVER),
         queued("stop", busy="interrupt"),
-        interrupt_requested(reason="new user message"),
     )
     assert classify(outcome.state) is ExecutionState.R1
+    assert outcome.state.turn_id == outcome.before.turn_id
 
 
 @BOTH
@@ -215,8 +281,102 @@ def test_only_a_turn_that_runs_can_be_interrupted(state: ChatState) -> None:
 @pytest.mark.parametrize(
     ("reason", "because"), [(None, "interrupted by user"), ("enough", "enough")]
 )
-def test_an_interrupt_answers_for_the_client(reason: str | None, because: str) -> None:
-    outcome = given_state(parked(*an_answer(call()))).when(interrupt(reason))
-    outcome.then(cancelled(because=because), interrupt_requested(reason=reason))
+def test_an_interrupt_answers_for_the_client_and_the_turn_goes_on(
+    reason: str | None, because: str
+) -> None:
+    outcome = given(*a_request(), queued()).when(interrupt(reason))
+    outcome.then(
+        cancelled("c1", BROWSER.name, because=because), calls_cancelled(reason=because)
+    )
     assert outcome.state.status is Status.RUNNING
-    assert outcome.events[-1].model_dump()["actor"] == str(OWNER)
+    assert outcome.state.turn_id == outcome.before.turn_id
+    assert outcome.state.queue == outcome.before.queue
+
+
+# fork
+
+
+def test_a_fork_is_a_copy_and_a_last_event_that_says_so() -> None:
+    source = [*a_request(), queued()]
+    outcome = given().when(fork(*source, owner_id=CHILD))
+    outcome.then(*source, forked(8, owner_id=CHILD))
+    assert classify(outcome.state) is ExecutionState.W
+    assert outcome.state.owner_id == CHILD
+
+
+def test_a_fork_takes_messages_and_answers_what_was_left_open_first() -> None:
+    copied = given().when(fork(*a_request())).state
+    given_state(copied).when(send("rather")).then(
+        cancelled("c1", BROWSER.name, because=REPLACED), user("rather")
+    )
+
+
+def test_an_id_is_forked_to_once() -> None:
+    given(*a_chat()).when(fork()).then_rejects("chat-exists")
+
+
+# compaction
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [an_idle_chat(), [*an_answer(), turn_failed()]],
+    ids=["waiting", "failed"],
+)
+def test_a_chat_that_rests_can_be_asked_to_compact(chat: list[ChatEvent]) -> None:
+    outcome = given(*chat).when(compact())
+    outcome.then(compaction_requested())
+    assert classify(outcome.state) is ExecutionState.R0
+
+
+def test_a_failed_chat_compacts_with_its_queue_and_goes_on_with_it() -> None:
+    outcome = given(*an_answer(), queued("a"), turn_failed()).when(compact())
+    assert classify(outcome.state) is ExecutionState.R1
+    held = given_state(outcome.state).when(acquire(2)).state
+    ended = given_state(held).when(finish_turn(held.epoch, term=2))
+    ended.then(turn_finished(None), user("a", queued_id=7))
+
+
+def test_without_an_answer_there_is_nothing_to_compact() -> None:
+    given(*a_turn(), turn_failed()).when(compact()).then_rejects("nothing-to-compact")
+
+
+def test_a_busy_chat_is_not_compacted() -> None:
+    for busy in (a_turn(), [*a_turn(), interrupt_requested()], a_request()):
+        given(*busy).when(compact()).then_rejects("invalid-state")
+
+
+# reconcile
+
+
+@pytest.mark.parametrize(
+    ("state", "into"),
+    [
+        pytest.param(
+            state_of(*an_idle_chat(call()), queued()), "E1", id="waits with a queue"
+        ),
+        pytest.param(archived(*an_answer(call())), "E0", id="archived while it runs"),
+    ],
+)
+def test_a_chat_in_no_legal_state_fails_and_can_go_on(
+    state: ChatState, into: str
+) -> None:
+    outcome = given_state(state).when(reconcile())
+    outcome.then(cancelled(because="interrupted by user"), reconciled())
+    assert classify(outcome.state) is ExecutionState(into)
+    assert outcome.state.last_error is not None
+    assert outcome.state.turn_id is None
+    assert given_state(outcome.state).when(send()).state.status is Status.RUNNING
+
+
+def test_a_chat_in_a_legal_state_is_not_reconciled() -> None:
+    given(*a_turn()).when(reconcile()).then_rejects("state-valid")
+    given().when(reconcile()).then_rejects("chat-not-found")
+
+
+def test_a_chat_in_no_legal_state_takes_nothing_else() -> None:
+    odd = given(*an_idle_chat(), queued())
+    for asked in (send(), interrupt(), edit(2), submit(output()), read(), spawn()):
+        odd.when(asked).then_rejects("invalid-state")
+    for change in ({"title": "noon"}, {"archived": True}, {"archived": False}):
+        odd.when(update(**change)).then_rejects("invalid-state")
