@@ -19,22 +19,20 @@ from service.domain.events.chat import (
 
 UPDATE = """
 UPDATE read.cursors__v{v} AS c
-SET read_up_to = greatest(c.read_up_to, u.read_up_to,
-    CASE WHEN u.to_newest THEN c.newest END),
+SET read_up_to = greatest(c.read_up_to, u.read_up_to),
   first_unread = coalesce(
     CASE WHEN u.below IS NULL OR c.first_unread < u.below THEN c.first_unread END,
     u.first_unread),
-  newest = coalesce(u.newest, c.newest), version = u.version
+  version = u.version
 FROM json_to_recordset(%s) AS u (
-  chat_id uuid, read_up_to int, to_newest boolean, below int, first_unread int,
-  newest int, version int)
+  chat_id uuid, read_up_to int, below int, first_unread int, version int)
 WHERE c.chat_id = u.chat_id AND c.version < u.version
 """
 
 INSERT = """
 INSERT INTO read.cursors__v{v}
 SELECT u.* FROM json_to_recordset(%s) AS u (
-  chat_id uuid, read_up_to int, first_unread int, newest int, version int)
+  chat_id uuid, read_up_to int, first_unread int, version int)
 ON CONFLICT (chat_id) DO NOTHING
 """
 """Those that the UPDATE did not find."""
@@ -46,19 +44,15 @@ class _Course:
 
     version: int = 0
     read_up_to: int = 0
-    to_newest: bool = False
-    """Everything in the row before the batch was read."""
     below: int | None = None
     """The row's first unread message stays only if it is older than this one."""
     first_unread: int | None = None
     """The first one of the batch, for a row that has none."""
-    newest: int | None = None
 
     def take(self, entry: Entry) -> None:
         version = self.version = entry.recorded.version
         match entry.event:
             case MessageAppended() as event:
-                self.newest = version
                 answers = event.role == "assistant" and event.visibility != "model"
                 if answers and self.first_unread is None:
                     self.first_unread = version
@@ -67,9 +61,8 @@ class _Course:
             case ReadCursorMoved(message_id=message_id, next_unread=unread):
                 self.read_up_to = max(self.read_up_to, message_id)
                 self.below, self.first_unread = 0, unread
-            case ChatForked():
-                self.read_up_to = max(self.read_up_to, self.newest or 0)
-                self.to_newest = self.to_newest or self.newest is None
+            case ChatForked(origin=origin):
+                self.read_up_to = max(self.read_up_to, origin.version)
                 self.below, self.first_unread = 0, None
             case _:
                 pass
@@ -83,10 +76,8 @@ class _Course:
         return {
             "chat_id": chat_id,
             "read_up_to": self.read_up_to,
-            "to_newest": self.to_newest,
             "below": self.below,
             "first_unread": self.first_unread,
-            "newest": self.newest,
             "version": self.version,
         }
 
@@ -97,8 +88,7 @@ def project(entries: Sequence[Entry]) -> list[Statement]:
     for entry in entries:
         courses.setdefault(entry.chat_id, _Course()).take(entry)
     rows = [course.row(chat_id) for chat_id, course in courses.items()]
-    begun = [row | {"newest": row["newest"] or 0} for row in map(dict, rows)]
-    return [Statement(UPDATE, rows), Statement(INSERT, begun)]
+    return [Statement(UPDATE, rows), Statement(INSERT, rows)]
 
 
 CURSORS = Projection(

@@ -5,7 +5,6 @@ CREATE TABLE IF NOT EXISTS read.cursors__v{v} (
   chat_id uuid NOT NULL,
   read_up_to int NOT NULL,
   first_unread int,
-  newest int NOT NULL,
   version int NOT NULL,
   CONSTRAINT cursors__v{v}__chat_id__pkey PRIMARY KEY (chat_id)
 ) WITH (fillfactor = 80);
@@ -17,8 +16,6 @@ COMMENT ON COLUMN read.cursors__v{v}.read_up_to IS
   'The newest message that the owner has seen; 0: none.';
 COMMENT ON COLUMN read.cursors__v{v}.first_unread IS
   'The first answer after that one, if there is one.';
-COMMENT ON COLUMN read.cursors__v{v}.newest IS
-  'The newest message; a fork begins as read up to it.';
 COMMENT ON COLUMN read.cursors__v{v}.version IS
   'Version of the newest event that is in this row.';
 

@@ -162,7 +162,6 @@ def _truncated(state: ChatState, event: HistoryTruncated, version: int) -> ChatS
 
 
 def _forked(state: ChatState, event: ChatForked, version: int) -> ChatState:
-    newest = state.messages[-1].id if state.messages else 0
     return replace(
         state,
         organization_id=event.organization_id,
@@ -174,7 +173,8 @@ def _forked(state: ChatState, event: ChatForked, version: int) -> ChatState:
         created_at=event.at,
         archived=False,
         pin_key=None,
-        read_up_to=newest,
+        # everything that was copied has been seen
+        read_up_to=event.origin.version,
         first_unread=None,
         status=Status.WAITING,
         queue=(),

@@ -233,7 +233,7 @@ def test_the_first_answer_after_what_was_seen_is_the_first_unread() -> None:
     assert state.first_unread == 5
     assert evolve(state, assistant()).first_unread == 5
     state = evolve(state, read_cursor_moved(5))
-    assert (state.read_up_to, state.first_unread) == (5, None)
+    assert (state.read_up_to, state.first_unread) == (10, None)
     assert evolve(state, assistant()).first_unread == 7
 
 
@@ -344,7 +344,7 @@ def test_a_fork_stands_outside_of_the_family_and_of_all_that_runs() -> None:
     assert (state.status, state.archived, state.queue) == (Status.WAITING, False, ())
     assert (state.children, state.pin_key, state.holder) == ((), None, None)
     assert (state.action, state.turn_id, state.epoch) == (None, None, 11)
-    assert (state.read_up_to, state.first_unread) == (5, None)
+    assert (state.read_up_to, state.first_unread) == (10, None)
     assert state.origin == Origin(chat_id=CHAT, version=10)
 
 

@@ -6,14 +6,14 @@ from projections.cursors import CURSORS
 from tests import builders as b
 from tests.unit.projections.log import Log, rows
 
-QUIET = {"read_up_to": 0, "to_newest": False, "below": None}
+QUIET = {"read_up_to": 0, "below": None}
 
 
 def test_first_answer_is_the_first_unread() -> None:
     log = Log()
     answers = [b.user("more"), b.assistant("again")]
     (moved, begun) = rows(CURSORS, log.append(b.CHAT, *b.an_idle_chat(), *answers))
-    expected = {"first_unread": 5, "newest": 9, "version": 9}
+    expected = {"first_unread": 5, "version": 9}
     assert moved == begun == [{"chat_id": b.CHAT, **QUIET, **expected}]
 
 
@@ -30,13 +30,13 @@ def test_edit_takes_unread_answers_back() -> None:
     log.append(b.CHAT, *b.an_idle_chat())
     edit = [b.truncated(2), b.user("again")]
     ((moved,), _) = rows(CURSORS, log.append(b.CHAT, *edit))
-    assert (moved["below"], moved["first_unread"], moved["newest"]) == (2, None, 9)
+    assert (moved["below"], moved["first_unread"]) == (2, None)
 
 
 def test_fork_begins_as_read() -> None:
     log = Log()
     log.append(b.CHAT, *b.an_idle_chat(), b.forked(7))
     ((whole,), _) = rows(CURSORS, log.entries)
-    assert (whole["read_up_to"], whole["to_newest"]) == (5, False)
     ((cut,), _) = rows(CURSORS, log.entries[-1:])
-    assert (cut["read_up_to"], cut["to_newest"], cut["below"]) == (0, True, 0)
+    assert whole["read_up_to"] == cut["read_up_to"] == 7
+    assert (cut["below"], cut["first_unread"]) == (0, None)
