@@ -1698,7 +1698,13 @@ CREATE TABLE read.chats__v1 (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     last_error jsonb,
-    version integer NOT NULL
+    version integer NOT NULL,
+    plan_mode text DEFAULT ''::text NOT NULL,
+    workspace_id uuid,
+    model_config_id uuid,
+    mcp_server_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
+    pin_key text COLLATE pg_catalog."C",
+    origin jsonb
 );
 
 -- Name: TABLE chats__v1; Type: COMMENT; Schema: read
@@ -1715,7 +1721,7 @@ COMMENT ON COLUMN read.chats__v1.organization_id IS 'The organization that it be
 
 -- Name: COLUMN chats__v1.owner_id; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.chats__v1.owner_id IS 'The user who created it.';
+COMMENT ON COLUMN read.chats__v1.owner_id IS 'The user whose chat it is.';
 
 -- Name: COLUMN chats__v1.title; Type: COMMENT; Schema: read
 
@@ -1751,7 +1757,7 @@ COMMENT ON COLUMN read.chats__v1.created_at IS 'When it was created.';
 
 -- Name: COLUMN chats__v1.updated_at; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.chats__v1.updated_at IS 'Latest clock reading of its events; the order of the list.';
+COMMENT ON COLUMN read.chats__v1.updated_at IS 'Latest clock reading of what happened in it; the order of the list.';
 
 -- Name: COLUMN chats__v1.last_error; Type: COMMENT; Schema: read
 
@@ -1760,6 +1766,30 @@ COMMENT ON COLUMN read.chats__v1.last_error IS 'Why its last turn failed, while 
 -- Name: COLUMN chats__v1.version; Type: COMMENT; Schema: read
 
 COMMENT ON COLUMN read.chats__v1.version IS 'Version of the newest event that is in this row.';
+
+-- Name: COLUMN chats__v1.plan_mode; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.plan_mode IS 'plan: its turns plan first; empty: they do not.';
+
+-- Name: COLUMN chats__v1.workspace_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.workspace_id IS 'The workspace that it works in, if any.';
+
+-- Name: COLUMN chats__v1.model_config_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.model_config_id IS 'Its model config; null: the deployment''s default.';
+
+-- Name: COLUMN chats__v1.mcp_server_ids; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.mcp_server_ids IS 'The MCP servers whose tools it offers.';
+
+-- Name: COLUMN chats__v1.pin_key; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.pin_key IS 'Sort key among its owner''s pins, compared by bytes; null: it is no pin.';
+
+-- Name: COLUMN chats__v1.origin; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.chats__v1.origin IS 'The chat and the version that it was forked from, if it was.';
 
 -- Name: chats; Type: VIEW; Schema: read
 
@@ -1778,6 +1808,12 @@ CREATE VIEW read.chats WITH (security_invoker='true') AS
     updated_at,
     last_error,
     version,
+    plan_mode,
+    workspace_id,
+    model_config_id,
+    mcp_server_ids,
+    pin_key,
+    origin,
     ( SELECT string_agg(format('%s is parked at version %s'::text, k.projection, k.event_version), '; '::text ORDER BY k.projection) AS string_agg
            FROM (ops.parked_streams k
              JOIN ops.projections a ON (((a.name = k.projection) AND (a.active_version = k.version))))
@@ -1791,6 +1827,48 @@ COMMENT ON VIEW read.chats IS 'Chats: the version of the read model that is in u
 -- Name: COLUMN chats.projection_error; Type: COMMENT; Schema: read
 
 COMMENT ON COLUMN read.chats.projection_error IS 'Its read models that are parked at an event, and where; null: none is.';
+
+-- Name: cursors__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.cursors__v1 (
+    chat_id uuid NOT NULL,
+    read_up_to integer NOT NULL,
+    first_unread integer,
+    version integer NOT NULL
+)
+WITH (fillfactor='80');
+
+-- Name: TABLE cursors__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.cursors__v1 IS 'How far owners have read, a row a chat; it changes with each message.';
+
+-- Name: COLUMN cursors__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.cursors__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN cursors__v1.read_up_to; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.cursors__v1.read_up_to IS 'The newest message that the owner has seen; 0: none.';
+
+-- Name: COLUMN cursors__v1.first_unread; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.cursors__v1.first_unread IS 'The first answer after that one, if there is one.';
+
+-- Name: COLUMN cursors__v1.version; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.cursors__v1.version IS 'Version of the newest event that is in this row.';
+
+-- Name: cursors; Type: VIEW; Schema: read
+
+CREATE VIEW read.cursors WITH (security_invoker='true') AS
+ SELECT chat_id,
+    read_up_to,
+    first_unread
+   FROM read.cursors__v1 c;
+
+-- Name: VIEW cursors; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.cursors IS 'How far owners have read: the version of the read model that is in use.';
 
 -- Name: messages__v1; Type: TABLE; Schema: read
 
@@ -1810,7 +1888,7 @@ CREATE TABLE read.messages__v1 (
 
 -- Name: TABLE messages__v1; Type: COMMENT; Schema: read
 
-COMMENT ON TABLE read.messages__v1 IS 'Messages of all chats, one row each; rows never change.';
+COMMENT ON TABLE read.messages__v1 IS 'Messages of all chats, one row each; rows never change, an edit deletes.';
 
 -- Name: COLUMN messages__v1.chat_id; Type: COMMENT; Schema: read
 
@@ -1884,7 +1962,8 @@ CREATE TABLE read.queue__v1 (
     parts jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     created_by uuid NOT NULL,
-    settings jsonb
+    settings jsonb,
+    moved integer
 );
 
 -- Name: TABLE queue__v1; Type: COMMENT; Schema: read
@@ -1915,6 +1994,10 @@ COMMENT ON COLUMN read.queue__v1.created_by IS 'The user who sent it.';
 
 COMMENT ON COLUMN read.queue__v1.settings IS 'What it asks of its turn, if anything.';
 
+-- Name: COLUMN queue__v1.moved; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.queue__v1.moved IS 'Version of the event that put it first; the last one moved is the head.';
+
 -- Name: queue; Type: VIEW; Schema: read
 
 CREATE VIEW read.queue WITH (security_invoker='true') AS
@@ -1923,7 +2006,8 @@ CREATE VIEW read.queue WITH (security_invoker='true') AS
     parts,
     created_at,
     created_by,
-    settings
+    settings,
+    moved
    FROM read.queue__v1 q;
 
 -- Name: VIEW queue; Type: COMMENT; Schema: read
@@ -1982,6 +2066,47 @@ CREATE VIEW read.runnable WITH (security_invoker='true') AS
 -- Name: VIEW runnable; Type: COMMENT; Schema: read
 
 COMMENT ON VIEW read.runnable IS 'Runnable chats: the version of the read model that is in use.';
+
+-- Name: search__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.search__v1 (
+    chat_id uuid NOT NULL,
+    id integer NOT NULL,
+    version integer NOT NULL,
+    words tsvector NOT NULL
+);
+
+-- Name: TABLE search__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.search__v1 IS 'Words of chats: a row a title, a row a visible message with text.';
+
+-- Name: COLUMN search__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.search__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN search__v1.id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.search__v1.id IS 'The message; 0: the title.';
+
+-- Name: COLUMN search__v1.version; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.search__v1.version IS 'Version of the event that the words are from.';
+
+-- Name: COLUMN search__v1.words; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.search__v1.words IS 'Its words in the configuration simple: no stems, no stop words.';
+
+-- Name: search; Type: VIEW; Schema: read
+
+CREATE VIEW read.search WITH (security_invoker='true') AS
+ SELECT chat_id,
+    id,
+    words
+   FROM read.search__v1 s;
+
+-- Name: VIEW search; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.search IS 'Words of chats: the version of the read model that is in use.';
 
 -- Name: watch_chats__v1; Type: TABLE; Schema: read
 
@@ -2282,6 +2407,11 @@ ALTER TABLE ONLY platform.users
 ALTER TABLE ONLY read.chats__v1
     ADD CONSTRAINT chats__v1__id__pkey PRIMARY KEY (id);
 
+-- Name: cursors__v1 cursors__v1__chat_id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.cursors__v1
+    ADD CONSTRAINT cursors__v1__chat_id__pkey PRIMARY KEY (chat_id);
+
 -- Name: messages__v1 messages__v1__chat_id__id__pkey; Type: CONSTRAINT; Schema: read
 
 ALTER TABLE ONLY read.messages__v1
@@ -2296,6 +2426,11 @@ ALTER TABLE ONLY read.queue__v1
 
 ALTER TABLE ONLY read.runnable__v1
     ADD CONSTRAINT runnable__v1__chat_id__pkey PRIMARY KEY (chat_id);
+
+-- Name: search__v1 search__v1__chat_id__id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.search__v1
+    ADD CONSTRAINT search__v1__chat_id__id__pkey PRIMARY KEY (chat_id, id);
 
 -- Name: watch_chats__v1 watch_chats__v1__chat_id__pkey; Type: CONSTRAINT; Schema: read
 
@@ -2360,13 +2495,41 @@ CREATE INDEX tokens__user_id__idx ON platform.tokens USING btree (user_id);
 
 COMMENT ON INDEX platform.tokens__user_id__idx IS 'Tokens of a user.';
 
--- Name: chats__v1__owner_id__archived__updated_at__id__idx; Type: INDEX; Schema: read
+-- Name: chats__v1__children__root_chat_id__created_at__id__idx; Type: INDEX; Schema: read
 
-CREATE INDEX chats__v1__owner_id__archived__updated_at__id__idx ON read.chats__v1 USING btree (owner_id, archived, updated_at DESC, id DESC);
+CREATE INDEX chats__v1__children__root_chat_id__created_at__id__idx ON read.chats__v1 USING btree (root_chat_id, created_at DESC, id DESC) WHERE (root_chat_id IS NOT NULL);
+
+-- Name: chats__v1__labels__idx; Type: INDEX; Schema: read
+
+CREATE INDEX chats__v1__labels__idx ON read.chats__v1 USING gin (labels jsonb_path_ops);
+
+-- Name: chats__v1__pins__owner_id__pin_key__id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX chats__v1__pins__owner_id__pin_key__id__idx ON read.chats__v1 USING btree (owner_id, pin_key, id) WHERE (pin_key IS NOT NULL);
+
+-- Name: chats__v1__roots__owner_id__archived__updated_at__id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX chats__v1__roots__owner_id__archived__updated_at__id__idx ON read.chats__v1 USING btree (owner_id, archived, updated_at DESC, id DESC) WHERE ((root_chat_id IS NULL) AND (pin_key IS NULL));
+
+-- Name: chats__v1__running__owner_id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX chats__v1__running__owner_id__idx ON read.chats__v1 USING btree (owner_id) WHERE (status = ANY (ARRAY['running'::text, 'interrupting'::text]));
+
+-- Name: messages__v1__prompts__chat_id__id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX messages__v1__prompts__chat_id__id__idx ON read.messages__v1 USING btree (chat_id, id) WHERE ((role = 'user'::text) AND (visibility = ANY (ARRAY['user'::text, 'both'::text])));
+
+-- Name: queue__v1__chat_id__moved__id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX queue__v1__chat_id__moved__id__idx ON read.queue__v1 USING btree (chat_id, moved DESC NULLS LAST, id);
 
 -- Name: runnable__v1__priority__since__chat_id__idx; Type: INDEX; Schema: read
 
 CREATE INDEX runnable__v1__priority__since__chat_id__idx ON read.runnable__v1 USING btree (priority, since, chat_id);
+
+-- Name: search__v1__words__idx; Type: INDEX; Schema: read
+
+CREATE INDEX search__v1__words__idx ON read.search__v1 USING gin (words);
 
 -- Name: watch_feed__v1__recorded_at__idx; Type: INDEX; Schema: read
 
@@ -2726,6 +2889,16 @@ GRANT SELECT ON TABLE read.chats__v1 TO parley_dba;
 GRANT SELECT ON TABLE read.chats TO parley_service;
 GRANT SELECT ON TABLE read.chats TO parley_dba;
 
+-- Name: TABLE cursors__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.cursors__v1 TO parley_service;
+GRANT SELECT ON TABLE read.cursors__v1 TO parley_dba;
+
+-- Name: TABLE cursors; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.cursors TO parley_service;
+GRANT SELECT ON TABLE read.cursors TO parley_dba;
+
 -- Name: TABLE messages__v1; Type: ACL; Schema: read
 
 GRANT SELECT ON TABLE read.messages__v1 TO parley_service;
@@ -2755,6 +2928,16 @@ GRANT SELECT ON TABLE read.runnable__v1 TO parley_dba;
 
 GRANT SELECT ON TABLE read.runnable TO parley_service;
 GRANT SELECT ON TABLE read.runnable TO parley_dba;
+
+-- Name: TABLE search__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.search__v1 TO parley_service;
+GRANT SELECT ON TABLE read.search__v1 TO parley_dba;
+
+-- Name: TABLE search; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.search TO parley_service;
+GRANT SELECT ON TABLE read.search TO parley_dba;
 
 -- Name: TABLE watch_chats__v1; Type: ACL; Schema: read
 
