@@ -7,21 +7,47 @@ from datetime import UTC
 from hypothesis import strategies as st
 
 from service.domain.events.chat import (
+    ActionRequired,
+    ChatArchived,
     ChatCreated,
     ChatError,
     ChatEvent,
+    ChatForked,
+    ChatPinned,
+    ChatUnarchived,
+    ChatUnpinned,
+    ChildSpawned,
+    ClientTool,
+    CompactionRequested,
     GenerationAttemptStarted,
+    HistoryTruncated,
     InterruptionFinished,
     InterruptRequested,
+    LabelsChanged,
+    McpServersChanged,
     MessageAppended,
     MessageQueued,
+    ModelChanged,
+    Origin,
+    PendingCall,
+    PlanModeChanged,
+    QueueCleared,
+    QueueItemDeleted,
+    QueueItemMoved,
+    ReadCursorMoved,
+    RetryScheduled,
     RunAbandoned,
     RunAcquired,
+    StateReconciled,
     StepCommitted,
+    TitleChanged,
+    ToolCallsCancelled,
+    ToolResultsSubmitted,
     TurnFailed,
     TurnFinished,
     TurnSettings,
     Usage,
+    WorkspaceBound,
 )
 from service.domain.parts import (
     FileReferencePart,
@@ -91,7 +117,16 @@ SAID = st.lists(PARTS, max_size=3).map(tuple)
 SETTINGS = MAYBE | st.builds(
     TurnSettings, model=MAYBE | WORDS, plan_mode=st.sampled_from(["", "plan", None])
 )
-KINDS = st.sampled_from(["model", "tools"])
+KINDS = st.sampled_from(["model", "tools", "compaction"])
+PLANS = st.sampled_from(["", "plan"])
+TITLES = st.sampled_from(["fallback", "user", "model"])
+TOOLS = st.builds(
+    ClientTool,
+    name=WORDS,
+    description=WORDS,
+    input_schema=st.dictionaries(WORDS, JSON, max_size=2),
+)
+CALLS = st.builds(PendingCall, tool_call_id=IDS, tool_name=WORDS, args=JSON)
 USAGE = MAYBE | st.builds(Usage, input_tokens=MAYBE | COUNTS, output_tokens=COUNTS)
 ERRORS = st.builds(ChatError, message=WORDS, detail=MAYBE | WORDS)
 
@@ -102,11 +137,13 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         organization_id=UUIDS,
         owner_id=UUIDS,
         title=WORDS,
-        title_source=st.sampled_from(["fallback", "user", "model"]),
+        title_source=TITLES,
         client_type=st.sampled_from(["ui", "api"]),
         labels=st.dictionaries(WORDS, WORDS, max_size=2),
         parent_chat_id=MAYBE | UUIDS,
         root_chat_id=MAYBE | UUIDS,
+        plan_mode=PLANS,
+        client_tools=st.lists(TOOLS, max_size=2).map(tuple),
     ),
     st.builds(
         MessageAppended,
@@ -159,4 +196,81 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         reason=st.sampled_from(["complete", "max_steps", "stop_tool"]),
     ),
     st.builds(TurnFailed, at=INSTANTS, turn_id=MAYBE | COUNTS, error=ERRORS),
+    st.builds(QueueItemDeleted, at=INSTANTS, queued_id=COUNTS, actor=WORDS),
+    st.builds(QueueItemMoved, at=INSTANTS, queued_id=COUNTS, actor=WORDS),
+    st.builds(QueueCleared, at=INSTANTS, actor=WORDS),
+    st.builds(HistoryTruncated, at=INSTANTS, from_id=COUNTS, actor=WORDS),
+    st.builds(
+        ChatForked,
+        at=INSTANTS,
+        origin=st.builds(Origin, chat_id=UUIDS, version=COUNTS),
+        owner_id=UUIDS,
+        organization_id=UUIDS,
+        actor=WORDS,
+    ),
+    st.builds(
+        RetryScheduled,
+        at=INSTANTS,
+        epoch=COUNTS,
+        attempt=COUNTS,
+        delay_ms=COUNTS,
+        retrying_at=INSTANTS,
+        error=ERRORS,
+    ),
+    st.builds(
+        ActionRequired,
+        at=INSTANTS,
+        tool_calls=st.lists(CALLS, max_size=2).map(tuple),
+        deadline=INSTANTS,
+    ),
+    st.builds(
+        ToolResultsSubmitted,
+        at=INSTANTS,
+        tool_call_ids=st.lists(IDS, max_size=2).map(tuple),
+        actor=WORDS,
+    ),
+    st.builds(
+        ToolCallsCancelled,
+        at=INSTANTS,
+        tool_call_ids=st.lists(IDS, max_size=2).map(tuple),
+        reason=WORDS,
+        actor=MAYBE | WORDS,
+    ),
+    st.builds(CompactionRequested, at=INSTANTS, actor=WORDS),
+    st.builds(StateReconciled, at=INSTANTS, error=ERRORS, actor=WORDS),
+    st.builds(
+        TitleChanged,
+        at=INSTANTS,
+        previous=WORDS,
+        title=WORDS,
+        source=TITLES,
+        actor=WORDS,
+    ),
+    st.builds(
+        LabelsChanged,
+        at=INSTANTS,
+        labels=st.dictionaries(WORDS, WORDS, max_size=2),
+        actor=WORDS,
+    ),
+    st.builds(ChatPinned, at=INSTANTS, sort_key=WORDS, actor=WORDS),
+    st.builds(ChatUnpinned, at=INSTANTS, actor=WORDS),
+    st.builds(PlanModeChanged, at=INSTANTS, plan_mode=PLANS, actor=WORDS),
+    st.builds(WorkspaceBound, at=INSTANTS, workspace_id=MAYBE | UUIDS, actor=WORDS),
+    st.builds(ModelChanged, at=INSTANTS, model_config_id=MAYBE | UUIDS, actor=WORDS),
+    st.builds(
+        McpServersChanged,
+        at=INSTANTS,
+        mcp_server_ids=st.lists(UUIDS, max_size=2).map(tuple),
+        actor=WORDS,
+    ),
+    st.builds(ChatArchived, at=INSTANTS, actor=WORDS),
+    st.builds(ChatUnarchived, at=INSTANTS, actor=WORDS),
+    st.builds(
+        ReadCursorMoved,
+        at=INSTANTS,
+        message_id=COUNTS,
+        next_unread=MAYBE | COUNTS,
+        actor=WORDS,
+    ),
+    st.builds(ChildSpawned, at=INSTANTS, child_id=UUIDS, actor=WORDS),
 )

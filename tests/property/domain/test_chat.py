@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service import wire
-from service.domain.chat.calls import outstanding
+from service.domain.chat.calls import outstanding, outstanding_calls
 from service.domain.chat.decide import decide
 from service.domain.chat.evolve import evolve, fold, message_of
 from service.domain.chat.public import (
@@ -28,14 +28,13 @@ from service.domain.chat.state import (
 )
 from service.domain.chat.transitions import TRANSITIONS, classify, row_name
 from service.domain.commands.chat import AcquireRun, CommitStep
-from service.domain.events.chat import ChatEvent, MessageAppended
+from service.domain.events.chat import ChatEvent, HistoryTruncated, MessageAppended
 from service.domain.events.data import decode_data, encode_data
 from service.errors import Rejection
 from tests.builders import CHAT, user
 from tests.property.domain.anything import EVENTS
 from tests.property.domain.courses import (
     COURSES,
-    PARKING,
     Intent,
     Step,
     replayed,
@@ -47,6 +46,7 @@ COURSE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 BUSY = {Status.RUNNING, Status.INTERRUPTING, Status.REQUIRES_ACTION}
+CUT_SHORT = {Status.RUNNING, Status.INTERRUPTING}
 
 
 @settings(deadline=None)
@@ -72,19 +72,6 @@ def test_an_accepted_command_goes_where_the_table_says(course: list[Intent]) -> 
 
 
 @COURSE
-@given(PARKING)
-def test_a_chat_that_waits_for_its_client_keeps_to_the_table(
-    course: list[Intent],
-) -> None:
-    for step in run(course).steps:
-        assert classify(step.after) is not ExecutionState.INVALID
-        assert_calls_are_answered_before_users_speak(step.after.messages)
-        if not isinstance(step.decision, Rejection):
-            row = TRANSITIONS[row_name(step.command)]
-            assert classify(step.after) in row[classify(step.before)]
-
-
-@COURSE
 @given(COURSES)
 def test_at_every_border_the_parts_of_the_state_agree(course: list[Intent]) -> None:
     for step in run(course).steps:
@@ -92,11 +79,25 @@ def test_at_every_border_the_parts_of_the_state_agree(course: list[Intent]) -> N
         assert state.queue == () or state.status is not Status.WAITING
         assert len(state.queue) <= MAX_QUEUED
         assert (state.last_error is not None) == (state.status is Status.ERROR)
-        assert (state.turn_id is not None) == (state.status in BUSY)
-        assert state.episode is None or state.status in BUSY
+        assert (state.action is not None) == (state.status is Status.REQUIRES_ACTION)
+        assert state.turn_id is None or state.status in BUSY
+        assert state.episode is None or state.status in CUT_SHORT
+        assert state.retry is None or state.status in BUSY
+        assert state.compaction is None or state.status is Status.RUNNING
         assert state.holder is None or state.holder.term == state.term
+        assert state.pin_key is None or not state.archived
         if state.turn_id is not None:
             assert is_user_message(state.messages, state.turn_id)
+
+
+@COURSE
+@given(COURSES)
+def test_a_client_is_asked_for_exactly_what_is_open(course: list[Intent]) -> None:
+    for step in run(course).steps:
+        if step.after.action is not None:
+            asked = [call.tool_call_id for call in step.after.action.calls]
+            waiting = outstanding_calls(step.after.messages)
+            assert asked == [call.tool_call_id for call in waiting] != []
 
 
 @COURSE
@@ -115,7 +116,7 @@ def test_epochs_and_terms_only_grow(course: list[Intent]) -> None:
         if after.epoch == before.epoch:
             assert after.attempt >= before.attempt
         else:
-            assert after.epoch == after.version == after.messages[-1].id
+            assert after.epoch == after.version
 
 
 @COURSE
@@ -209,9 +210,13 @@ def test_clients_see_each_visible_message_as_its_event_shows_it(
 
 
 def messages_of(events: list[ChatEvent]) -> Iterable[Message]:
+    shown: list[Message] = []
     for version, event in enumerate(events, start=1):
         if isinstance(event, MessageAppended):
-            yield message_of(event, version)
+            shown.append(message_of(event, version))
+        if isinstance(event, HistoryTruncated):
+            shown = [message for message in shown if message.id < event.from_id]
+    return shown
 
 
 def is_user_message(messages: History, message_id: int) -> bool:
