@@ -76,6 +76,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "state-valid": Kind(409, "The chat is in a legal state"),
     "stale-worker": Kind(409, "Another worker holds the chat"),
     "chat-exists": Kind(409, "The chat exists already"),
+    "chat-too-long": Kind(409, "The chat is too long to be copied"),
     "start-over": Kind(410, "The cursor is of another history"),
     "body-too-large": Kind(413, "The body is too large"),
     "unsupported-media-type": Kind(415, "The body must be application/json"),

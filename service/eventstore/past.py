@@ -42,9 +42,17 @@ class Past:
         return fold if isinstance(fold, Rejection) else fold.loaded
 
     async def read(
-        self, chat_id: UUID, version: int | None, take: Take
+        self,
+        chat_id: UUID,
+        version: int | None,
+        take: Take,
+        *,
+        most: int | None = None,
     ) -> Fold | Rejection:
-        """The fold at the border, after `take` got every event up to it."""
+        """The fold at the border, after `take` got every event up to it.
+
+        A fold of more than `most` bytes is refused, as soon as it is.
+        """
         newest = (await self._loader.load(chat_id)).loaded
         if not newest.state.exists:
             return _gone()
@@ -53,10 +61,10 @@ class Past:
             detail = f"the chat has the versions 1 to {newest.version}"
             return Rejection("unknown-version", detail)
         async with self._reads:
-            return await self._read(StreamName(CHAT, chat_id), wanted, take)
+            return await self._read(StreamName(CHAT, chat_id), wanted, take, most=most)
 
     async def _read(
-        self, stream: StreamName, wanted: int, take: Take
+        self, stream: StreamName, wanted: int, take: Take, *, most: int | None
     ) -> Fold | Rejection:
         fold = NOTHING
         async with self._loader.connection() as connection:
@@ -70,6 +78,8 @@ class Past:
                     return _gone()
                 for part in slices(page):
                     fold = after_recorded(fold, part)
+                    if most is not None and fold.size > most:
+                        return _too_long(most)
                     take(part)
                     await asyncio.sleep(0)
         return fold
@@ -81,3 +91,8 @@ def _ignore(_: Sequence[RecordedEvent]) -> None:
 
 def _gone() -> Rejection:
     return Rejection("chat-not-found", "there is no such chat")
+
+
+def _too_long(most: int) -> Rejection:
+    detail = f"the chat has more than {most} bytes; take an earlier version"
+    return Rejection("chat-too-long", detail)

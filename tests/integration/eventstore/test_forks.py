@@ -12,6 +12,7 @@ from service.db.pool import Database, connect
 from service.domain.chat.state import Status
 from service.domain.events.chat import ChatForked, Origin
 from service.errors import KeyReused, Rejection
+from service.eventstore import forks
 from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats, Handled
 from service.eventstore.records import NewEvent, StreamName
@@ -147,6 +148,17 @@ async def test_a_version_that_the_source_never_had_is_refused(
     assert await types_in_log(database, new_id) == []
 
 
+async def test_a_source_that_is_too_long_is_refused_before_it_is_copied(
+    database: Database, chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source_id = await idle(chats)
+    monkeypatch.setattr(forks, "MOST_BYTES", 5_000)
+    with pytest.raises(Rejection) as rejected:
+        await fork(chats, source_id, uuid4())
+    assert rejected.value.code == "chat-too-long"
+    assert (await fork(chats, source_id, uuid4(), 3)).outcome == "appended"
+
+
 async def test_a_source_that_is_not_there_cannot_be_forked(
     database: Database, chats: Chats
 ) -> None:
@@ -252,6 +264,13 @@ async def test_erasure_of_either_leaves_the_other(
                 "SELECT * FROM es.verify('chat', %s)", [chat_id]
             )
             assert await found.fetchall() == []
+        # as sql/README.md tells it
+        found = await connection.execute(
+            "SELECT stream_id FROM es.events WHERE type = 'chat_forked'"
+            " AND data #>> '{origin,chat_id}' = %s",
+            [str(erased)],
+        )
+        assert await found.fetchall() == [(copy_of_erased,)]
 
 
 async def test_events_of_an_old_schema_are_copied_in_the_newest(
