@@ -1,9 +1,9 @@
 """Removes live parts that nobody reads any more.
 
-An episode is over when the log says so: its attempt was committed, another attempt
-began, or the turn ended. It goes 15 s later, when every follower has had the time to
-see that. An episode that the log never ends (its chat came from a backup, or waits for
-a worker that never comes) goes by age. Read models are never asked.
+An episode is over when the log says so: its attempt was committed or failed, another
+attempt began, or the turn ended. It goes 15 s later, when every follower has had the
+time to see that. An episode that the log never ends (its chat came from a backup, or
+waits for a worker that never comes) goes by age. Read models are never asked.
 
 Several replicas may sweep: a lock within the statement lets one of them do it.
 """
@@ -38,6 +38,7 @@ SWEEP_LOCK = 0x7061726C_6C697665
 ENDS = (
     "message_appended",
     "step_committed",
+    "retry_scheduled",
     "turn_finished",
     "turn_failed",
     "interruption_finished",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,10 @@ from service.agent.retry import RetryPolicy
 from service.agent.worker import Pace, Runnable, Worker
 from service.db.pool import Database, Pool
 from service.domain.chat.state import ChatState, Status
+from service.domain.commands.chat import ChatCommand
 from service.domain.events.chat import ChatEvent
 from service.eventstore import codec, store
-from service.eventstore.handle import Chats
+from service.eventstore.handle import Chats, Handled
 from service.eventstore.records import RecordedEvent, StreamName
 from service.lease import Leases
 from service.live.flush import Flusher
@@ -211,17 +212,74 @@ class Speaks:
 
 
 class Gated:
-    """Says one word, then waits for the gate."""
+    """Says one word, then waits for the gate; goes on, or fails."""
 
     name = "gated"
 
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
+    def __init__(
+        self, gate: asyncio.Event | None = None, failure: Exception | None = None
+    ) -> None:
+        self.gate = gate or asyncio.Event()
+        self._failure = failure
         self.asked = asyncio.Event()
 
     async def stream(self, _: ModelRequest) -> AsyncGenerator[Delta, None]:
         yield TextDelta("well")
         self.asked.set()
         await self.gate.wait()
+        if self._failure is not None:
+            raise self._failure
         yield TextDelta(" then")
         yield Finish("stop")
+
+
+class InTurn:
+    """Another provider for each request, the last one again and again."""
+
+    name = "in-turn"
+
+    def __init__(self, *providers: Provider) -> None:
+        self._providers = list(providers)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        more = len(self._providers) > 1
+        provider = self._providers.pop(0) if more else self._providers[0]
+        async with aclosing(provider.stream(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+
+class Hangs:
+    """Is asked, and says nothing any more."""
+
+    name = "hangs"
+
+    def __init__(self, *said: Delta) -> None:
+        self._said = said
+        self.asked = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def stream(self, _: ModelRequest) -> AsyncGenerator[Delta, None]:
+        try:
+            for delta in self._said:
+                yield delta
+            self.asked.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+
+class Halting(Chats):
+    """Halts before a command of this kind reaches the log, as SIGSTOP would."""
+
+    def __init__(self, stack: Stack, kind: type[ChatCommand]) -> None:
+        super().__init__(stack.pool, stack.appender, cache_bytes=1 << 20)
+        self._kind = kind
+        self.halted = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def execute(self, chat_id: UUID, command: ChatCommand, **how: Any) -> Handled:
+        if isinstance(command, self._kind):
+            self.halted.set()
+            await self.go_on.wait()
+        return await super().execute(chat_id, command, **how)
