@@ -1,0 +1,241 @@
+"""What holds at every border of every chat, whoever asked for whatever, whenever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from projections.status import STATUS_TYPES, status_after
+from service.agent.next_action import (
+    Action,
+    AskClient,
+    AwaitClient,
+    Compact,
+    EndInterruption,
+    EndTurn,
+    Generate,
+    Nothing,
+    RunTools,
+    next_action,
+)
+from service.domain.chat.decide import decide
+from service.domain.chat.evolve import evolve, fold
+from service.domain.chat.state import ChatState, ExecutionState, Status
+from service.domain.chat.transitions import RUNNABLE, classify
+from service.domain.commands.chat import ChatCommand
+from service.domain.events.chat import (
+    AttemptKind,
+    ChatEvent,
+    ChatForked,
+    HistoryTruncated,
+    InterruptionFinished,
+    MessageAppended,
+    TurnFailed,
+    TurnFinished,
+)
+from service.errors import Rejection
+from tests import builders as b
+from tests.property.domain.anything import EVENTS
+from tests.property.domain.courses import COURSES, Course, Intent, replayed, run
+
+# a course is long, and the machine may be busy: fewer of them, without a stopwatch
+COURSE = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+LEGAL = set(ExecutionState) - {ExecutionState.INVALID}
+
+
+def borders(told: Course) -> list[ChatState]:
+    states = replayed(told.events)
+    return [states[version] for version in sorted(told.borders)]
+
+
+@COURSE
+@given(COURSES)
+def test_a_chat_is_in_one_of_thirteen_states(course: list[Intent]) -> None:
+    for state in borders(run(course)):
+        assert classify(state) in LEGAL
+        assert state.queue == () or state.status is not Status.WAITING
+        if state.archived:
+            assert state.status in (Status.WAITING, Status.ERROR)
+
+
+@COURSE
+@given(COURSES)
+def test_an_event_alone_tells_the_status_that_it_leaves(course: list[Intent]) -> None:
+    told, status = run(course), Status.WAITING
+    for version, (event, state) in enumerate(
+        zip(told.events, replayed(told.events)[1:], strict=True), start=1
+    ):
+        status = status_after(event) or status
+        assert (status_after(event) is None) or event.type in STATUS_TYPES
+        if version in told.borders:
+            assert status is state.status
+
+
+@COURSE
+@given(COURSES)
+def test_a_turn_that_begins_ends_once(course: list[Intent]) -> None:
+    """A client that waits for the end of the turn which it began hears it, and once."""
+    told = run(course)
+    running: int | None = None
+    begun: list[int] = []
+    for before, event in zip(replayed(told.events), told.events, strict=False):
+        match event:
+            case MessageAppended(role="user", visibility="user" | "both"):
+                assert running is None
+                running = before.version + 1
+                begun.append(running)
+            case InterruptionFinished() | TurnFinished() | TurnFailed():
+                assert event.turn_id == running
+                running = None
+            case HistoryTruncated() | ChatForked():
+                running = None
+    assert running == told.state.turn_id
+    assert len(set(begun)) == len(begun)
+
+
+@COURSE
+@given(COURSES)
+def test_a_chat_never_moves_back_in_the_list(course: list[Intent]) -> None:
+    told = run(course)
+    for before, after in pairwise(replayed(told.events)[1:]):
+        assert before.updated_at is not None
+        assert after.updated_at is not None
+        assert after.updated_at >= before.updated_at
+
+
+@COURSE
+@given(COURSES)
+def test_unread_is_the_first_answer_after_what_was_seen(course: list[Intent]) -> None:
+    for state in borders(run(course)):
+        answers = [
+            message.id
+            for message in state.messages
+            if message.role == "assistant"
+            and message.visibility != "model"
+            and message.id > state.read_up_to
+        ]
+        assert state.first_unread == next(iter(answers), None)
+
+
+@COURSE
+@given(COURSES, st.data())
+def test_a_fork_of_any_border_is_a_chat_that_waits(
+    course: list[Intent], data: st.DataObject
+) -> None:
+    told = run(course)
+    cut = data.draw(st.sampled_from(sorted(told.borders - {0}) or [0]))
+    if cut == 0:
+        return
+    source = fold(ChatState(), told.events[:cut])
+    fork = b.given().when(b.fork(*told.events[:cut], owner_id=b.CHILD)).state
+    assert classify(fork) is ExecutionState.W
+    assert (fork.owner_id, fork.version) == (b.CHILD, cut + 1)
+    assert list(fork.messages) == list(source.messages)
+    assert (fork.holder, fork.queue, fork.children) == (None, (), ())
+    went_on = b.given_state(fork).when(b.send("and now?")).state
+    assert went_on.status is Status.RUNNING
+    assert_rests(went_on)
+
+
+@COURSE
+@given(COURSES, st.data())
+def test_a_worker_that_does_what_is_next_brings_the_chat_to_rest(
+    course: list[Intent], data: st.DataObject
+) -> None:
+    """From any border: nothing that it does is refused, and it comes to an end."""
+    states = borders(run(course))
+    state = states[data.draw(st.integers(0, len(states) - 1))]
+    assert_rests(state)
+
+
+@settings(deadline=None)
+@given(st.lists(EVENTS | st.none(), max_size=12))
+def test_any_state_has_a_next_action(events: list[ChatEvent | None]) -> None:
+    next_action(fold(ChatState(), events))
+
+
+@COURSE
+@given(COURSES, st.data())
+def test_any_event_at_any_point_of_a_chat_folds(
+    course: list[Intent], data: st.DataObject
+) -> None:
+    states = replayed(run(course).events)
+    state = states[data.draw(st.integers(0, len(states) - 1))]
+    event = data.draw(EVENTS)
+    after = evolve(state, event)
+    assert after.version == state.version + 1
+    next_action(after)
+    classify(after)
+
+
+def assert_rests(state: ChatState) -> None:
+    """One action after the other until no worker is needed; no step is refused."""
+    if classify(state) not in RUNNABLE:
+        assert isinstance(next_action(state), Nothing)
+        return
+    state = _do(state, b.acquire(state.term + 1, "w9"))
+    # a queue of twenty, each item a turn of two steps, and what was begun before
+    for _ in range(200):
+        action = next_action(state)
+        if isinstance(action, Nothing):
+            assert classify(state) not in RUNNABLE
+            return
+        state = _work(state, action)
+    raise AssertionError(f"no end in sight at {classify(state)}")
+
+
+def _work(state: ChatState, action: Action) -> ChatState:
+    """The action, by a model that says one thing and tools that answer."""
+    fence: dict[str, Any] = {
+        "worker": "w9",
+        "term": state.term,
+        "epoch": state.epoch,
+    }
+    match action:
+        case RunTools(calls=calls):
+            results = [b.result(c.tool_call_id, c.tool_name) for c in calls]
+            drafts = [b.draft(result, role="tool") for result in results]
+            started = _do(state, b.start_attempt(kind="tools", **fence))
+            step = b.commit_step(
+                state.epoch,
+                *drafts,
+                attempt=started.attempt,
+                kind="tools",
+                worker="w9",
+                term=state.term,
+            )
+            return _do(started, step)
+        case Generate():
+            return _say(state, "model", fence)
+        case Compact():
+            return _say(state, "compaction", fence)
+        case AskClient():
+            return _do(state, b.require_action(**fence))
+        case AwaitClient(deadline=deadline):
+            late = deadline + timedelta(seconds=1)
+            return _do(state, b.cancel_calls(**fence, now=late))
+        case EndTurn(reason=reason):
+            return _do(state, b.finish_turn(**fence, reason=reason))
+        case EndInterruption():
+            return _do(state, b.finish_interruption(**fence))
+        case Nothing():
+            raise AssertionError("nothing is left to do")
+
+
+def _say(state: ChatState, kind: AttemptKind, fence: dict[str, Any]) -> ChatState:
+    started = _do(state, b.start_attempt(**fence | {"kind": kind}))
+    step = {**fence, "attempt": started.attempt, "kind": kind}
+    return _do(started, b.commit_step(**step))
+
+
+def _do(state: ChatState, command: ChatCommand) -> ChatState:
+    decision = decide(state, command)
+    assert not isinstance(decision, Rejection), (decision, command)
+    assert decision, "a worker's action leaves a trace"
+    return fold(state, decision)
