@@ -20,19 +20,19 @@ c.labels, c.parent_chat_id, c.root_chat_id, c.created_at, c.updated_at, c.last_e
 c.version, c.plan_mode, c.workspace_id, c.model_config_id, c.mcp_server_ids, c.pin_key,
 c.origin, c.projection_error, coalesce(s.read_up_to, 0), s.first_unread IS NOT NULL"""
 
-RANKS = """
-SELECT id, row_number() OVER (ORDER BY pin_key, id)::int AS place FROM read.chats
+RANKED = """
+SELECT *, row_number() OVER (ORDER BY pin_key, id)::int AS place FROM read.chats
 WHERE owner_id = %(owner)s AND pin_key IS NOT NULL"""
 
 PINNED = f"""
-SELECT {COLUMNS}, p.place FROM read.chats AS c
-JOIN ({RANKS}) AS p ON p.id = c.id
+SELECT {COLUMNS}, c.place FROM ({RANKED}) AS c
 LEFT JOIN read.cursors AS s ON s.chat_id = c.id
-WHERE c.owner_id = %(owner)s AND c.archived = %(archived)s AND c.root_chat_id IS NULL
-  AND c.pin_key IS NOT NULL AND (c.pin_key, c.id) > (%(pin_key)s, %(id)s)
+WHERE c.archived = %(archived)s AND c.root_chat_id IS NULL
+  AND (c.pin_key, c.id) > (%(pin_key)s, %(id)s)
   {{filters}}
 ORDER BY c.pin_key, c.id LIMIT %(limit)s
 """  # noqa: S608 - our own text
+"""Ranks count all pins, also those that a filter leaves out; owners have few."""
 
 LISTED = f"""
 SELECT {COLUMNS}, 0 FROM read.chats AS c
@@ -50,10 +50,13 @@ WHERE c.root_chat_id = ANY (%(roots)s)
 ORDER BY c.created_at DESC, c.id DESC
 """  # noqa: S608 - our own text
 
+UNREAD = "(SELECT u.first_unread FROM read.cursors AS u WHERE u.chat_id = c.id)"
+
 FILTERS = {
     "labels": "AND c.labels @> %(labels)s::jsonb",
-    "unread": "AND s.first_unread IS NOT NULL",
-    "read": "AND s.first_unread IS NULL",
+    # asked of each chat in the order of the list, until the page is full
+    "unread": f"AND {UNREAD} IS NOT NULL",
+    "read": f"AND {UNREAD} IS NULL",
     # without an escape character: % and _ are wildcards, and nothing else is special
     "title": "AND c.title ILIKE %(title)s ESCAPE ''",
     "search": """AND c.id IN (SELECT w.chat_id FROM read.search AS w
@@ -62,7 +65,7 @@ FILTERS = {
 
 OWNER = "SELECT owner_id, archived FROM read.chats WHERE id = %s"
 
-PLACE = f"SELECT place FROM ({RANKS}) AS p WHERE p.id = %(id)s"  # noqa: S608
+PLACE = f"SELECT place FROM ({RANKED}) AS p WHERE p.id = %(id)s"  # noqa: S608
 
 PINS = """
 SELECT id, pin_key FROM read.chats

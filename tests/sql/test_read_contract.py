@@ -15,19 +15,25 @@ import pytest_asyncio
 from projections.registry import PROJECTIONS
 from projections.tables import make_read_models
 from service.db.pool import Connection, Database, connect
-from service.readmodels.chats import ChatRow
+from service.readmodels.chats import ChatColumns
 from service.readmodels.messages import MessageRow
 from service.readmodels.queue import QueueRow
 from service.readmodels.runnable import RunnableRow
 from service.readmodels.watch_feed import WatchRow
 
 ROWS: dict[str, type] = {
-    "chats": ChatRow,
+    "chats": ChatColumns,
     "messages": MessageRow,
     "queue": QueueRow,
     "runnable": RunnableRow,
     "watch_feed": WatchRow,
 }
+
+JOINED = {
+    "cursors": ["chat_id", "read_up_to", "first_unread"],
+    "search": ["chat_id", "id", "words"],
+}
+"""Read models that the list of chats joins: what it finds there."""
 
 SQL_TYPES: dict[Any, set[str]] = {
     UUID: {"uuid"},
@@ -69,8 +75,16 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
         yield opened
 
 
-def test_every_projection_has_a_row_type() -> None:
-    assert {projection.name for projection in PROJECTIONS} == set(ROWS)
+def test_every_projection_has_a_row_type_or_is_joined() -> None:
+    assert {projection.name for projection in PROJECTIONS} == {*ROWS, *JOINED}
+
+
+@pytest.mark.parametrize("name", JOINED)
+async def test_view_has_the_columns_that_are_joined(
+    connection: Connection, name: str
+) -> None:
+    found = await connection.execute(COLUMNS, (f"read.{name}",))
+    assert [column for column, *_ in await found.fetchall()] == JOINED[name]
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -104,7 +118,7 @@ async def test_every_table_view_and_column_has_a_comment(
         columns = await connection.execute(COLUMNS, (f"read.{name}",))
         for column, _, _, told in await columns.fetchall():
             # a view says nothing of a column that is its table's
-            assert told or name in ROWS, f"{name}.{column}"
+            assert told or name in {*ROWS, *JOINED}, f"{name}.{column}"
 
 
 async def test_names_say_table_and_version(connection: Connection) -> None:
