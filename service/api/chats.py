@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from service.api.body import idempotency_key, read_body
 from service.api.context import context_of, load_chat, subject_of
+from service.api.fields import VERSION_MAX
 from service.api.freshness import wait_for_version
 from service.api.perform import CHATS, Asked, chat_response, json_response, perform
 from service.api.problems import invalid
-from service.api.query import known_only, page_limit
+from service.api.query import Query
 from service.api.schemas import CreateChatBody
 from service.auth.policy import Resource, Subject, allowed
 from service.domain.chat.public import public_chat
@@ -20,6 +21,7 @@ from service.domain.chat.title import fallback_title
 from service.domain.commands.chat import CreateChat
 from service.domain.ids import UserId, derive_chat_id
 from service.errors import FieldError, Rejection
+from service.readmodels.chats import ChatFilters, get_extras
 from service.readmodels.chats import list_chats as read_chats
 
 
@@ -48,25 +50,72 @@ async def create_chat(request: Request) -> Response:
 
 
 async def list_chats(request: Request) -> Response:
-    """200, the caller's chats, the one that changed last first. May lag."""
+    """200, the caller's chats: pins, then the one that changed last. May lag."""
     subject = await subject_of(request)
-    known_only(request, "limit", "cursor")
     if not allowed(subject, "chat.list", Resource(owner_id=subject.user_id)):
         raise Rejection("forbidden", "this token may not list chats")
-    limit, cursor = page_limit(request), request.query_params.get("cursor")
+    query = Query(
+        request, "limit", "cursor", "archived", "has_unread", "title", "search",
+        repeatable=("label",),
+    )  # fmt: skip
+    limit, cursor = query.limit(), query.given("cursor")
+    filters = _filters(query)
+    query.done()
     stale = await wait_for_version(request, subject, ("chats",))
+    if filters is None:
+        return json_response({"chats": [], "next_cursor": None}, more=stale)
     async with context_of(request).pool.connection() as connection:
-        page = await read_chats(connection, subject.user_id, limit=limit, cursor=cursor)
+        page = await read_chats(
+            connection, subject.user_id, limit=limit, cursor=cursor, filters=filters
+        )
     chats = [row.public() for row in page.chats]
     return json_response({"chats": chats, "next_cursor": page.next_cursor}, more=stale)
 
 
 async def get_chat(request: Request) -> Response:
-    """200 and the chat, as its stream has it."""
-    chat_id, loaded = await load_chat(request, await subject_of(request), "chat.read")
+    """200 and the chat, as its stream has it; its pin and its family may lag.
+
+    With `at_version`: as it was then, without these.
+    """
+    subject = await subject_of(request)
+    chat_id, loaded = await load_chat(request, subject, "chat.read")
+    query = Query(request, "at_version")
+    then = query.number("at_version", 1, VERSION_MAX)
+    query.done()
+    if then is not None:
+        past = await context_of(request).chats.load_at(chat_id, then)
+        shown = public_chat(chat_id, past.state) | {"at_version": then}
+        return json_response(shown, about=(chat_id, past.version))
+    stale = await wait_for_version(request, subject, ("chats",))
+    async with context_of(request).pool.connection() as connection:
+        extras = await get_extras(connection, chat_id)
     return json_response(
-        public_chat(chat_id, loaded.state), about=(chat_id, loaded.version)
+        {
+            **public_chat(chat_id, loaded.state),
+            "has_unread": loaded.state.first_unread is not None,
+            "pin_order": extras.pin_order,
+            "children": [child.public() for child in extras.children],
+        },
+        about=(chat_id, loaded.version),
+        more=stale,
     )
+
+
+def _filters(query: Query) -> ChatFilters | None:
+    """What the list is narrowed to; None: to nothing, whatever there is."""
+    labels = query.labels("label")
+    title, search = query.text("title"), query.text("search")
+    if title is not None and search is not None:
+        query.refuse("search", "looks into titles too; give it or title")
+    filters = ChatFilters(
+        archived=query.flag("archived") or False,
+        labels=dict(labels),
+        has_unread=query.flag("has_unread"),
+        title=title,
+        search=search,
+    )
+    # a label has one value
+    return filters if len(filters.labels) == len(set(labels)) else None
 
 
 def new_chat_id(subject: Subject, key: str | None) -> UUID:

@@ -16,7 +16,7 @@ from service.api.context import context_of, may_read, note
 from service.api.problems import invalid
 from service.auth.policy import Subject
 from service.errors import FieldError, Rejection
-from service.readmodels.progress import Target, position_of
+from service.readmodels.progress import Target, newest_position, position_of
 
 VERSION = "Parley-Version"
 MIN_VERSION = "Parley-Min-Version"
@@ -51,6 +51,23 @@ async def wait_for_version(
         raise Rejection(
             "read-model-behind", f"{', '.join(missing)}: not there yet; try again"
         )
+    return {STALE: ", ".join(missing)}
+
+
+async def wait_for_head(
+    request: Request, chat_id: UUID, names: Sequence[str]
+) -> Mapping[str, str]:
+    """Wait until these read models have all that is committed; headers to answer.
+
+    What the request goes on with may be old all the same, and the answer says so.
+    """
+    context = context_of(request)
+    async with context.pool.connection() as connection:
+        head = await newest_position(connection)
+    missing = await context.feeds.progress.wait(names, Target(chat_id, 1, head))
+    if not missing:
+        return {}
+    note(request, stale=",".join(missing))
     return {STALE: ", ".join(missing)}
 
 

@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from service.api.body import read_body
 from service.api.context import context_of, load_chat, subject_of
+from service.api.fields import VERSION_MAX
 from service.api.freshness import wait_for_version
+from service.api.history import page_then
 from service.api.perform import (
     json_response,
     last_version,
@@ -19,9 +21,9 @@ from service.api.perform import (
     state_before,
     target_of,
 )
-from service.api.problems import invalid
-from service.api.query import known_only, message_id, page_limit, path_number
+from service.api.query import Query, path_number
 from service.api.schemas import EditMessageBody, SendMessageBody
+from service.auth.policy import Subject
 from service.domain.chat.evolve import message_of
 from service.domain.chat.public import public_message, public_queued, visible
 from service.domain.chat.state import ChatState, QueuedMessage
@@ -32,7 +34,6 @@ from service.domain.events.chat import (
     MessageAppended,
     MessageQueued,
 )
-from service.errors import FieldError
 from service.eventstore.handle import Handled
 from service.readmodels.messages import list_messages as read_messages
 from service.readmodels.progress import shown_version
@@ -40,15 +41,37 @@ from service.readmodels.queue import QueueRow, list_queue
 
 
 async def list_messages(request: Request) -> Response:
-    """200 and a page of messages; without a cursor the queue too. May lag."""
+    """200 and a page of messages; without a cursor the queue too. May lag.
+
+    With `at_version`: as they were then, which does not lag.
+    """
     subject = await subject_of(request)
     chat_id, _ = await load_chat(request, subject, "chat.read")
-    known_only(request, "before_id", "after_id", "limit")
-    limit = page_limit(request)
-    before = message_id(request, "before_id")
-    after = message_id(request, "after_id")
+    query = Query(request, "before_id", "after_id", "limit", "at_version")
+    limit = query.limit()
+    then = query.number("at_version", 1, VERSION_MAX)
+    before, after = query.message_id("before_id"), query.message_id("after_id")
     if before is not None and after is not None and after >= before:
-        raise invalid(FieldError("after_id", "is not below before_id"))
+        query.refuse("after_id", "is not below before_id")
+    query.done()
+    if then is not None:
+        past = await context_of(request).chats.load_at(chat_id, then)
+        page = page_then(
+            chat_id, past.state, before_id=before, after_id=after, limit=limit
+        )
+        shown = page | {"at_version": then}
+        return json_response(shown, about=(chat_id, past.version))
+    return await _list_now(request, subject, chat_id, before, after, limit)
+
+
+async def _list_now(
+    request: Request,
+    subject: Subject,
+    chat_id: UUID,
+    before: int | None,
+    after: int | None,
+    limit: int,
+) -> Response:
     newest = before is None and after is None
     names = ("messages", "queue") if newest else ("messages",)
     stale = await wait_for_version(request, subject, names)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.api.fields import LABEL_KEY, LABELS
 from service.api.freshness import MIN_VERSION, PREFER, STALE, VERSION
 from service.api.openapi import Header, Parameter
 from service.api.perform import REPLAYED
-from service.api.query import PAGE_DEFAULT, PAGE_MAX
+from service.api.query import PAGE_DEFAULT, PAGE_MAX, TEXT_CHARS
 
 _ID: dict[str, Any] = {"type": "integer", "minimum": 1}
 
@@ -24,6 +25,29 @@ BEFORE = Parameter(
 AFTER_ID = Parameter(
     "after_id", "query", "messages newer than this one, oldest first", _ID
 )
+AT_VERSION = Parameter(
+    "at_version", "query",
+    "as it was at this version, or at the end of the append that this is part of", _ID,
+)  # fmt: skip
+PROMPTS_LIMIT = Parameter(
+    "limit", "query", "at most 2000; 500 when 0 or left out",
+    {"type": "integer", "minimum": 0, "maximum": 2000, "default": 500},
+)  # fmt: skip
+_FLAG: dict[str, Any] = {"type": "boolean"}
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": TEXT_CHARS}
+FILTERS = (
+    Parameter("archived", "query", "true: archived chats; false: the others",
+              _FLAG | {"default": False}),
+    Parameter("label", "query", "key:value, which a chat must have; may be repeated", {
+        "type": "array", "maxItems": LABELS,
+        "items": {"type": "string", "pattern": f"^{LABEL_KEY.pattern}:"}}),
+    Parameter("has_unread", "query", "chats with answers not yet seen, or without",
+              _FLAG),
+    Parameter("title", "query", "a part of the title, whatever the case; % and _ stand "
+              "for any text and any character", _TEXT),
+    Parameter("search", "query", "words of a title or a message; \"a phrase\", "
+              "-without, or", _TEXT),
+)  # fmt: skip
 KEY = Parameter(
     "Idempotency-Key", "header", "the same key twice has one effect and one answer",
     {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
@@ -48,7 +72,7 @@ PREFER_HEADER = Parameter(
 )
 
 VERSION_TOLD = Header(VERSION, "the chat and its version, for Parley-Min-Version")
-STALE_TOLD = Header(STALE, "read models that are behind Parley-Min-Version")
+STALE_TOLD = Header(STALE, "read models that are behind what was to be in the answer")
 REPLAYED_TOLD = Header(
     REPLAYED, "true: the first answer to this Idempotency-Key, again"
 )

@@ -19,7 +19,7 @@ from service.auth.policy import Action, Subject
 from service.domain.chat.evolve import fold
 from service.domain.chat.public import public_chat
 from service.domain.chat.state import ChatState
-from service.domain.commands.chat import ChatCommand
+from service.domain.commands.chat import ChatCommand, UpdateChat
 from service.domain.ids import CHAT
 from service.eventstore import store
 from service.eventstore.codec import decode
@@ -75,7 +75,12 @@ async def target_of(request: Request, action: Action) -> Target:
 
 
 async def perform_on(
-    request: Request, target: Target, command: ChatCommand, body: Body, *, where: str
+    request: Request,
+    target: Target,
+    command: ChatCommand,
+    body: Body,
+    *,
+    where: str = "",
 ) -> Handled:
     """`perform` for the chat in the path; `where` is what follows it there."""
     path = f"{CHATS}/{target.chat_id}{where}"
@@ -92,9 +97,11 @@ async def perform(
     asked: Asked,
 ) -> Handled:
     """Decide and append; a repeated key gives the first outcome. Raises Rejection."""
-    handled = await context_of(request).chats.execute(
-        chat_id, command, **attribution(subject, asked)
-    )
+    chats, caller = context_of(request).chats, attribution(subject, asked)
+    if isinstance(command, UpdateChat) and command.archived is not None:
+        handled = await chats.execute_family(chat_id, command, **caller)
+    else:
+        handled = await chats.execute(chat_id, command, **caller)
     return noted(request, chat_id, handled)
 
 

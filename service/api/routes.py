@@ -30,7 +30,9 @@ from service.api.events import chat_events, log_events
 from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES
 from service.api.freshness import MIN_VERSION, PREFER, STALE, VERSION
 from service.api.health import healthz, prometheus, readyz
+from service.api.history import fork_chat, list_prompts
 from service.api.messages import edit_message, list_messages, send_message
+from service.api.metadata import move_read_cursor, update_chat
 from service.api.middleware import Problems, RequestContext
 from service.api.openapi import Doc, Release, build
 from service.api.perform import CHATS, REPLAYED
@@ -38,11 +40,14 @@ from service.api.queue import delete_queued, promote_queued
 from service.api.schemas import (
     CreateChatBody,
     EditMessageBody,
+    ForkBody,
     InterruptBody,
     NothingBody,
+    ReadBody,
     SendMessageBody,
     TicketBody,
     ToolResultsBody,
+    UpdateChatBody,
 )
 from service.api.shapes import (
     ChatPage,
@@ -52,6 +57,7 @@ from service.api.shapes import (
     EventShape,
     Health,
     MessagePage,
+    Prompts,
     Ready,
     Sent,
     Ticket,
@@ -98,17 +104,34 @@ OPERATIONS: Sequence[Operation] = (
         body=CreateChatBody, parameters=(p.KEY,), headers=p.CHANGED,
         problems=(*_BODY, 403))),
     Operation("GET", CHATS, list_chats, Doc(
-        "List your chats, newest change first", ChatPage,
-        parameters=(p.LIMIT, p.CURSOR, *p.FRESH), headers=(p.STALE_TOLD,),
+        "List your chats: pins, then newest change first", ChatPage,
+        parameters=(p.LIMIT, p.CURSOR, *p.FILTERS, *p.FRESH), headers=(p.STALE_TOLD,),
         problems=(400,))),
     Operation("GET", CHATS + "/watch", watch_chats, Doc(
         "Hear what happens to your chats", None, frames=WATCH_FRAMES, ticket=True,
         parameters=(p.LAST_EVENT_ID, p.AFTER, p.TICKET), problems=(400, 403))),
     Operation("GET", CHAT, get_chat, Doc(
-        "Get a chat", ChatShape, headers=(p.VERSION_TOLD,), problems=(400, 404))),
+        "Get a chat", ChatShape, parameters=(p.AT_VERSION, *p.FRESH),
+        headers=(p.VERSION_TOLD, p.STALE_TOLD), problems=(400, 404))),
+    Operation("PATCH", CHAT, update_chat, Doc(
+        "Change what is given about a chat, all of it or nothing", None, status=204,
+        body=UpdateChatBody, parameters=(p.KEY,),
+        headers=(*p.CHANGED, p.STALE_TOLD), problems=(*_BODY, 404, 409))),
+    Operation("POST", CHAT + "/fork", fork_chat, Doc(
+        "Make a chat that begins as a copy of this one", ChatShape, status=201,
+        body=ForkBody, body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 403, 404))),
+    Operation("POST", CHAT + "/read", move_read_cursor, Doc(
+        "Say up to where you have read", None, status=204, body=ReadBody,
+        body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 404, 409))),
+    Operation("GET", CHAT + "/prompts", list_prompts, Doc(
+        "List what you said, newest first", Prompts,
+        parameters=(p.PROMPTS_LIMIT, *p.FRESH),
+        headers=(p.VERSION_TOLD, p.STALE_TOLD), problems=(400, 404))),
     Operation("GET", CHAT + "/messages", list_messages, Doc(
         "List a chat's messages, newest first", MessagePage,
-        parameters=(p.BEFORE, p.AFTER_ID, p.LIMIT, *p.FRESH),
+        parameters=(p.BEFORE, p.AFTER_ID, p.LIMIT, p.AT_VERSION, *p.FRESH),
         headers=(p.VERSION_TOLD, p.STALE_TOLD), problems=(400, 404))),
     Operation("POST", CHAT + "/messages", send_message, Doc(
         "Send a message; a busy chat queues it", Sent, body=SendMessageBody,

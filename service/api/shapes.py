@@ -66,6 +66,13 @@ class OriginShape(_Shape):
     version: int
 
 
+class ForkedFrom(_Shape):
+    """Where a fork comes from."""
+
+    chat_id: UUID
+    version: int
+
+
 class ChatShape(_Shape):
     """A chat."""
 
@@ -145,6 +152,22 @@ class MessagePage(_Shape):
         description="The whole queue; empty when a cursor was given."
     )
     has_more: bool
+    at_version: int | None = Field(
+        default=None, description="The version that was asked for."
+    )
+
+
+class Prompt(_Shape):
+    """What a user said, as text."""
+
+    id: int
+    text: str
+
+
+class Prompts(_Shape):
+    """What users said, newest first; messages without text are left out."""
+
+    prompts: list[Prompt]
 
 
 class Sent(_Shape):

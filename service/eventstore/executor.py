@@ -130,7 +130,9 @@ class Executor:
         answer = plan[0]
         changes = [change for change in plan if change.events]
         if not changes:
-            return Handled("appended", (), answer.before.loaded)
+            # it is so already; perhaps because this very request made it so
+            done = await self._earlier(request)
+            return done or Handled("appended", (), answer.before.loaded)
         encoded = [tuple(await c.encode(request.metadata)) for c in changes]
         result = await self._appender.append(
             AppendRequest(
@@ -167,12 +169,19 @@ class Executor:
 
     async def _rejected(self, request: Request, rejection: Rejection) -> Handled:
         """A rejection, unless the same request was accepted before."""
-        if not request.keyed:
+        done = await self._earlier(request)
+        if done is None:
             raise rejection
+        return done
+
+    async def _earlier(self, request: Request) -> Handled | None:
+        """What became of the request before, if it was there before."""
+        if not request.keyed:
+            return None
         async with self._loader.connection() as connection:
             earlier = await store.find_request(connection, request.stream, request.key)
         if earlier is None:
-            raise rejection
+            return None
         if earlier.request_hash != request.request_hash:
             raise KeyReused
         return await self._duplicate(

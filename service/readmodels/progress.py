@@ -40,6 +40,8 @@ SELECT position FROM es.events
 WHERE category = 'chat' AND stream_id = %s AND version = %s
 """
 
+HEAD = "SELECT coalesce(max(position), 0) FROM es.events"
+
 SHOWN_VERSION = """
 SELECT e.version FROM es.events AS e
 WHERE e.category = 'chat' AND e.stream_id = %(chat)s AND e.position <= (
@@ -183,6 +185,13 @@ async def position_of(connection: Connection, chat_id: UUID, version: int) -> in
     found = await connection.execute(POSITION, (chat_id, version))
     row = await found.fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def newest_position(connection: Connection) -> int:
+    """The place of the log's last event; 0: there is none."""
+    found = await connection.execute(HEAD)
+    ((position,),) = await found.fetchall()
+    return int(position)
 
 
 async def shown_version(

@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
+
+from projections.registry import PROJECTIONS
+from projections.runner import ProjectionRunner
 from service.domain.commands.chat import CommitStep, DraftMessage, RequireAction
 from service.domain.events.chat import ChatEvent, MessageQueued
 from service.domain.ids import CHAT
 from service.domain.parts import TextPart, ToolCallPart
 from service.eventstore import codec
 from service.eventstore.records import AppendRequest, StreamAppend, StreamName
+from service.readmodels.progress import Target
+from service.subscription.listener import LOG_CHANNEL
+from service.subscription.wakeup import Wakeup
 from tests.builders import OWNER
 from tests.fixtures.byhand import ChatByHand
-from tests.integration.api.conftest import Api, said
+from tests.integration.api.conftest import PATIENCE_S, Api, said
 
 CREATE = "/api/v1/chats"
+
+
+def path(chat: ChatByHand, *steps: object) -> str:
+    return "/".join((f"{CREATE}/{chat.id}", *map(str, steps)))
+
+
+def slug(answered: httpx2.Response) -> str:
+    kind: str = answered.json()["type"]
+    return kind.removeprefix("/problems/")
+
+
+def fields(answered: httpx2.Response) -> list[str]:
+    return [error["field"] for error in answered.json().get("errors", ())]
+
+
+async def patch(
+    api: Api, where: str, body: Any, *, key: str | None = None
+) -> httpx2.Response:
+    headers = {} if key is None else {"idempotency-key": key}
+    return await api.http.patch(where, json=body, headers=headers)
+
+
+async def delete(api: Api, where: str, *, key: str | None = None) -> httpx2.Response:
+    headers = {} if key is None else {"idempotency-key": key}
+    return await api.http.delete(where, headers=headers)
+
+
+class Projecting:
+    """A projector that runs while a test needs one."""
+
+    def __init__(self, api: Api) -> None:
+        self._database = api.stack.database
+        self._listener = api.stack.listener
+
+    async def __aenter__(self) -> None:
+        wakeup = Wakeup()
+        self._listener.subscribe(LOG_CHANNEL, lambda _: wakeup.ring())
+        runner = ProjectionRunner(
+            self._database, PROJECTIONS, wakeup, poll_interval_s=1
+        )
+        self._task = asyncio.create_task(runner.run())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+async def projected(api: Api) -> None:
+    """Wait until a projector that runs has everything."""
+    head = await api.positions()
+    async with asyncio.timeout(PATIENCE_S):
+        while await api.stack.feeds.progress.wait(
+            ("chats",), Target(UUID(int=0), 1, head)
+        ):
+            pass
 
 
 def tool(name: str = "get_location", **fields: Any) -> dict[str, Any]:

@@ -14,29 +14,20 @@ from service.domain.parts import ToolResultPart
 from tests.fixtures.byhand import ChatByHand
 from tests.integration.api.conftest import Api, said
 from tests.integration.api.driving import (
-    CREATE,
     at_rest,
     begun,
     break_state,
+    delete,
     failed,
+    fields,
+    patch,
+    path,
     queued,
+    slug,
     waiting_for_client,
 )
 
 RESULT = {"tool_call_id": "c1", "output": {"city": "Lisbon"}}
-
-
-def path(chat: ChatByHand, *steps: object) -> str:
-    return "/".join((f"{CREATE}/{chat.id}", *map(str, steps)))
-
-
-def slug(answer: httpx2.Response) -> str:
-    kind: str = answer.json()["type"]
-    return kind.removeprefix("/problems/")
-
-
-def fields(answer: httpx2.Response) -> list[str]:
-    return [error["field"] for error in answer.json().get("errors", ())]
 
 
 async def first_user_message(chat: ChatByHand) -> int:
@@ -49,18 +40,6 @@ async def edit(
 ) -> httpx2.Response:
     body = said(text) | more.pop("body", {})
     return await patch(api, path(chat, "messages", message), body, **more)
-
-
-async def patch(
-    api: Api, where: str, body: Any, *, key: str | None = None
-) -> httpx2.Response:
-    headers = {} if key is None else {"idempotency-key": key}
-    return await api.http.patch(where, json=body, headers=headers)
-
-
-async def delete(api: Api, where: str, *, key: str | None = None) -> httpx2.Response:
-    headers = {} if key is None else {"idempotency-key": key}
-    return await api.http.delete(where, headers=headers)
 
 
 # edit
