@@ -180,13 +180,17 @@ async def _parts(
         metrics.watch("appends", appender)
         metrics.watch("listener", listener)
         metrics.watch("guard", guard)
+        metrics.watch("database", databases.main)
+        metrics.watch("pool", pool)
+        chats = Chats(pool, appender, cache_bytes=settings.state_cache_bytes)
+        metrics.watch("chats", chats)
         yield Parts(
             databases=databases,
             tasks=tasks,
             guard=guard,
             pool=pool,
             appender=appender,
-            chats=Chats(pool, appender, cache_bytes=settings.state_cache_bytes),
+            chats=chats,
             listener=listener,
             metrics=metrics,
             provider=provider,

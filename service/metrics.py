@@ -47,6 +47,8 @@ class Sign:
     kind: Literal["counter", "gauge", "histogram"]
     attribute: str
     help: str
+    label: str | None = None
+    """The attribute is a mapping; its keys, which are few, are values of this label."""
 
 
 PARTS: Mapping[str, Sequence[Sign]] = {
@@ -58,6 +60,16 @@ PARTS: Mapping[str, Sequence[Sign]] = {
         Sign("histogram", "batch_requests", "Requests that shared a commit"),
         Sign("histogram", "commit_seconds", "Time until a batch was committed"),
     ),
+    "database": (
+        Sign("counter", "statements", "Statements sent, by purpose", label="purpose"),
+    ),
+    "pool": (
+        Sign("gauge", "in_use", "Connections that requests hold"),
+        Sign("gauge", "most_in_use", "The most that requests held at a time"),
+        Sign("counter", "waits", "Requests that waited for a connection"),
+        Sign("counter", "wait_seconds", "Time that they waited"),
+    ),
+    "chats": (Sign("counter", "history_reads", "Reads of chats' events to fold"),),
     "appends": (Sign("gauge", "waiting", "Append requests without an answer"),),
     "listener": (Sign("counter", "reconnects", "LISTEN connections after the first"),),
     "guard": (
@@ -171,4 +183,10 @@ def _read(name: str, sign: Sign, value: Any) -> Metric:
             name, sign.help, buckets=value.cumulative(), sum_value=value.sum
         )
     of_kind = CounterMetricFamily if sign.kind == "counter" else GaugeMetricFamily
-    return of_kind(name, sign.help, value=float(value))
+    if sign.label is None:
+        return of_kind(name, sign.help, value=float(value))
+    family = of_kind(name, sign.help, labels=[sign.label])
+    # a copy: others may count something new meanwhile
+    for key, count in dict(value).items():
+        family.add_metric([key], float(count))
+    return family

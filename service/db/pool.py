@@ -8,9 +8,11 @@ set on a session, so `pooled` leaves role, options and prepared statements alone
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -21,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from service import wire
 from service.db.cancel import honour_cancellation
+from service.db.counting import CountedCursor
 from service.db.guard import Guard
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -50,6 +53,8 @@ class Database:
     role_prefix: str = "parley"
     pooled: bool = False
     """Behind a transaction pooler: no session state may be set."""
+    statements: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+    """Sent since the process started, by what a connection is for; for metrics."""
 
     def role(self, name: str) -> str:
         """The full name of a role: `service` is `parley_service` by default."""
@@ -67,6 +72,7 @@ async def connect(database: Database, *, role: str | None, name: str) -> Connect
             database.dsn,
             autocommit=True,
             application_name=f"parley/{name}",
+            cursor_factory=_counted(database, name),
             **_session_options(database),
             **_KEEPALIVES,
         ),
@@ -114,6 +120,10 @@ class Pool:
         self, database: Database, *, guard: Guard, size: int, role: str = "service"
     ) -> None:
         self.guard = guard
+        self.in_use = 0
+        """Connections that requests hold."""
+        self.most_in_use = 0
+        """The most of them at a time since the start."""
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database.dsn,
             min_size=min(2, size),
@@ -126,6 +136,7 @@ class Pool:
             kwargs={
                 "autocommit": True,
                 "application_name": f"parley/{role}",
+                "cursor_factory": _counted(database, role),
                 **_session_options(database),
                 **_KEEPALIVES,
             },
@@ -146,14 +157,34 @@ class Pool:
         """
         with self.guard.holding("a pooled connection"):
             async with self._pool.connection() as connection:
-                honour_cancellation()
-                yield connection
+                self.in_use += 1
+                self.most_in_use = max(self.most_in_use, self.in_use)
+                try:
+                    honour_cancellation()
+                    yield connection
+                finally:
+                    self.in_use -= 1
+
+    @property
+    def waits(self) -> int:
+        """Requests that found no connection free, and waited."""
+        return int(self._pool.get_stats().get("requests_queued", 0))
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long they waited, all together."""
+        return float(self._pool.get_stats().get("requests_wait_ms", 0)) / 1000
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in one transaction, committed at the end."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+
+def _counted(database: Database, purpose: str) -> Any:
+    """Makes cursors that count; psycopg types only classes as a cursor factory."""
+    return partial(CountedCursor, database.statements, purpose)
 
 
 def _session_options(database: Database) -> dict[str, Any]:

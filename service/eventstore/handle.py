@@ -40,6 +40,11 @@ class Chats:
         self._executor = Executor(self._loader, appender)
         self._past = Past(self._loader)
 
+    @property
+    def history_reads(self) -> int:
+        """Statements that read a chat's events to fold them; read by metrics."""
+        return self._loader.reads
+
     async def load(self, chat_id: UUID) -> Loaded:
         """The newest state; version 0 for a chat that does not exist.
 

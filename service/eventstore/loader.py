@@ -34,6 +34,8 @@ class Loader:
 
     def __init__(self, pool: Pool, *, cache_bytes: int) -> None:
         self.cache = ChatCache(cache_bytes)
+        self.reads = 0
+        """Statements that read a chat's events to fold them, since the start."""
         self._pool = pool
         self._purged: set[UUID] = set()
         self._reads: dict[UUID, asyncio.Future[Fold | None]] = {}
@@ -131,6 +133,7 @@ class Loader:
     async def _read(self, connection: Connection, chat_id: UUID) -> Fold:
         stream = StreamName(CHAT, chat_id)
         fold = self.cache.get(chat_id) or NOTHING
+        self.reads += 1
         page = await store.read_stream(
             connection, stream, max(0, fold.loaded.version - 1), LOAD_PAGE
         )
@@ -143,6 +146,7 @@ class Loader:
                 fold, page, more = NOTHING, [], True
         fold = await after_page(fold, page)
         while more:
+            self.reads += 1
             page = await store.read_stream(
                 connection, stream, fold.loaded.version, LOAD_PAGE
             )

@@ -80,7 +80,8 @@ class Scraper:
 
 
 async def test_every_vital_sign_moves(start_parley: StartParley) -> None:
-    with start_parley(heartbeat_interval_s=0.1, poll_interval_s=0.5) as parley:
+    settings = {"heartbeat_interval_s": 0.1, "poll_interval_s": 0.5, "pool_size": 2}
+    with start_parley(**settings) as parley:
         auth = {"authorization": f"Bearer {parley.token}"}
         async with (
             httpx2.AsyncClient(base_url=parley.url, headers=auth) as http,
@@ -94,6 +95,7 @@ async def test_every_vital_sign_moves(start_parley: StartParley) -> None:
             await _lost_connections(scraper, admin)
             await _a_projector_that_waits(scraper, admin)
             await _appends_that_wait(scraper, admin, chat)
+            await _a_pool_that_is_too_small(scraper, chat)
             assert scraper.unmoved == IN_UNIT_TESTS
 
 
@@ -175,3 +177,19 @@ async def _appends_that_wait(
         await store.append(admin, [AppendRequest((other,), str(uuid4()), b"h" * 32)])
     await send
     await scraper.until(lambda now: now["parley_appender_conflicts"] > 0)
+
+
+async def _a_pool_that_is_too_small(scraper: Scraper, chat: str) -> None:
+    """Readers who want its two connections, all at once."""
+
+    async def read() -> None:
+        while True:
+            await scraper.http.get(f"/api/v1/chats/{chat}/messages")
+
+    readers = [asyncio.create_task(read()) for _ in range(8)]
+    await scraper.until(
+        lambda now: now["parley_pool_waits"] > 0 and now["parley_pool_in_use"] > 0
+    )
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)

@@ -13,8 +13,10 @@ from service.agent.heartbeat import Heartbeat
 from service.agent.worker import Worker
 from service.api.host import ApiHost
 from service.db.guard import Guard
+from service.db.pool import Database, Pool
 from service.eventstore.appender import Appender
 from service.eventstore.buckets import Buckets
+from service.eventstore.handle import Chats
 from service.eventstore.tally import Tally
 from service.live.flush import Flusher
 from service.metrics import PARTS, Metrics, Sign
@@ -24,6 +26,7 @@ from service.subscription.listener import Listener
 from service.subscription.tail import Tail
 
 READS: Mapping[str, type] = {
+    "pool": Pool, "chats": Chats,
     "appends": Appender, "listener": Listener, "tail": Tail, "worker": Worker,
     "lease": Heartbeat, "live": Flusher, "stream": Hub, "feeds": Feeds, "http": ApiHost,
 }  # fmt: skip
@@ -65,6 +68,16 @@ def test_gauges_go_down_too() -> None:
     assert "parley_appends_waiting 1.0" in lines(metrics)
 
 
+def test_what_is_counted_by_purpose_has_a_label() -> None:
+    metrics, database = Metrics(), Database("")
+    metrics.watch("database", database)
+    database.statements["lease"] += 2
+    database.statements["live"] += 1
+    shown = lines(metrics)
+    assert 'parley_database_statements_total{purpose="lease"} 2.0' in shown
+    assert 'parley_database_statements_total{purpose="live"} 1.0' in shown
+
+
 def test_a_slow_call_with_a_connection_is_counted() -> None:
     metrics, guard = Metrics(), Guard("count")
     metrics.watch("guard", guard)
@@ -99,7 +112,10 @@ def test_every_sign_has_a_help_and_is_read_from_its_part(part: str, sign: Sign) 
     assert not sign.help.endswith(".")
     owner = READS.get(part)
     if owner is None:
-        made = {"appender": Tally(), "guard": Guard(), "projector": Projected()}[part]
+        made = {
+            "appender": Tally(), "guard": Guard(), "projector": Projected(),
+            "database": Database(""),
+        }[part]  # fmt: skip
         assert hasattr(made, sign.attribute)
     else:
         names = {*dir(owner), *owner.__init__.__code__.co_names}
