@@ -3,7 +3,8 @@
 Every worker hears of every chat. So that not all of them ask for its lease at once,
 each chat has an order of the workers that live, the same for all of them: the first
 tries now, the next a little later, and what another has taken is forgotten. A worker
-with much to do is later than one with little. Alone, a worker waits for nobody.
+with much to do is later than one with little, and one alone with nothing to do tries
+at once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ STEP_S = 0.015
 """Between two workers: what it takes to take a chat and to be heard, three times."""
 
 LOAD_STEPS = 2
-"""A full worker is later than two empty ones."""
+"""How much later a worker is that has very much to do. Also when it knows of no other
+one: who has just started holds nothing yet, so nobody has heard of it."""
 
 MOST_STEPS = 20
 """No longer than a person would not notice, however many workers there are."""
@@ -51,9 +53,7 @@ class Candidates:
     def offer(self, chat_id: UUID, *, urgent: bool = False, late: int = 0) -> None:
         """It may need a worker; try it when it is our turn, and `late` turns later."""
         self._forget_timer(chat_id)
-        steps: float = late + self._place(chat_id)
-        if self._peers:
-            steps += LOAD_STEPS * self._load()
+        steps = late + self._place(chat_id) + LOAD_STEPS * self._load()
         if steps == 0:
             self.add(chat_id, urgent=urgent)
         elif len(self._later) < CANDIDATES:

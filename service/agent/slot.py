@@ -76,18 +76,20 @@ class Slot:
         self._hold: Hold | None = None
         self._lease = lease
         self._until: datetime | None = None
+        self._loaded = 0
         self._lost = False
         self._stopping = False
         self.chat_id = chat_id
         self.admitted = admitted
         """It counts among the chats that generate."""
+        self._called = 0
         self.newest = 0
         """The newest version that the tail told of."""
 
     @property
-    def missed_news(self) -> bool:
-        """The log has more of this chat than was seen here."""
-        return self.newest > self._version
+    def missed_call(self) -> bool:
+        """The chat called for a worker, and what was seen here is older."""
+        return self._called > self._version
 
     @property
     def wait(self) -> Wait | None:
@@ -98,11 +100,13 @@ class Slot:
 
     @property
     def _version(self) -> int:
-        return self._hold.version if self._hold is not None else 0
+        return self._hold.version if self._hold is not None else self._loaded
 
-    def wake(self, version: int) -> None:
-        """The log has this version of the chat."""
+    def wake(self, version: int, *, calls: bool) -> None:
+        """The log has this version of the chat, which may call for a worker."""
         self.newest = max(self.newest, version)
+        if calls:
+            self._called = self.newest
         if self._hold is not None:
             self._hold.wake(version)
 
@@ -157,6 +161,7 @@ class Slot:
             # it is still ours, and has waited already
             self._until = bench.now() + AGAIN
             return Outcome.WAITS
+        self._loaded = loaded.version
         if self._lease is not None:
             return await self._run(self._held(self._lease, loaded))
         lease = await self._take_lease(loaded.state)

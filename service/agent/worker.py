@@ -44,6 +44,9 @@ ERRANDS = 16
 """Chats without a slot that something is done to: each is a few round trips, and more
 at a time would only wait for each other."""
 
+HALF_LOAD = 8
+"""Chats in slots that make a worker half as eager for another one."""
+
 HOLDERS_TURNS = 4
 """For a holder that lives to go on before another worker tries."""
 
@@ -132,15 +135,16 @@ class Worker:
     def on_events(self, events: Sequence[RecordedEvent]) -> None:
         """News from the tail: wake the chats that are here, remember candidates."""
         for news in news_of(events):
-            chat_id = news.chat_id
+            chat_id, meaning = news.chat_id, news.meaning
+            calls = meaning in (Meaning.FREE, Meaning.CHANGED)
             if (slot := self._slots.get(chat_id)) is not None:
-                slot.wake(news.version)
+                slot.wake(news.version, calls=calls)
             elif chat_id in self._waiting:
                 self._waiting.news(chat_id, news.version)
-            elif news.meaning is Meaning.HELD:
+            elif meaning is Meaning.HELD:
                 self._candidates.taken(chat_id)
-            elif news.meaning is not Meaning.NOTHING:
-                late = HOLDERS_TURNS if news.meaning is Meaning.CHANGED else 0
+            elif calls:
+                late = HOLDERS_TURNS if meaning is Meaning.CHANGED else 0
                 self._candidates.reconsider(chat_id)
                 self._candidates.offer(chat_id, urgent=news.urgent, late=late)
 
@@ -263,8 +267,8 @@ class Worker:
         return self.running < self._pace.slots
 
     def _load(self) -> float:
-        """From 0 to 1."""
-        return min(1.0, self.running / self._pace.slots)
+        """From 0 to 1: a few chats more count for more when there are few."""
+        return self.running / (self.running + HALF_LOAD)
 
     async def _occupy(self, slot: Slot) -> None:
         chat_id = slot.chat_id
@@ -295,8 +299,11 @@ class Worker:
             self._waiting.news(chat_id, slot.newest)
         elif outcome is Outcome.NEWER:
             self._candidates.postpone(chat_id)
-        elif outcome in (Outcome.LOST, Outcome.CROWDED) or slot.missed_news:
+        elif outcome in (Outcome.LOST, Outcome.CROWDED):
             self._candidates.add(chat_id)
+        elif slot.missed_call:
+            late = HOLDERS_TURNS if outcome is Outcome.SKIPPED else 0
+            self._candidates.offer(chat_id, late=late)
         if outcome is Outcome.SKIPPED:
             self.signals.skipped.fire(chat_id)
         self.signals.left.fire((chat_id, outcome))
