@@ -10,23 +10,30 @@ from service.domain.chat.calls import CUT_OFF
 from service.domain.chat.state import Episode, ExecutionState, Holder, Status
 from service.domain.chat.transitions import classify
 from service.domain.commands.chat import ChatCommand
-from service.domain.events.chat import TurnSettings, Usage
+from service.domain.events.chat import (
+    TurnSettings,
+    Usage,
+)
 from tests.builders import (
     ERROR,
     NOW,
     a_chat,
+    a_request,
     a_turn,
     abandon,
     abandoned,
     acquire,
     acquired,
+    action_required,
     an_answer,
     an_idle_chat,
     archived,
     assistant,
     attempt,
     call,
+    cancel_calls,
     cancelled,
+    chat_archived,
     commit_step,
     committed,
     draft,
@@ -38,7 +45,10 @@ from tests.builders import (
     interrupt_requested,
     interruption_finished,
     queued,
+    require_action,
     result,
+    retry_scheduled,
+    schedule_retry,
     start_attempt,
     tool,
     turn_failed,
@@ -115,6 +125,10 @@ def test_a_stale_worker_appends_nothing(fence: dict[str, Any]) -> None:
     running.when(commit_step(**fence)).then_rejects("stale-worker")
     running.when(finish_turn(**fence)).then_rejects("stale-worker")
     running.when(finish_error(**fence)).then_rejects("stale-worker")
+    running.when(schedule_retry(**fence)).then_rejects("stale-worker")
+    running.when(require_action(**fence)).then_rejects("stale-worker")
+    asked = given(*a_request()[:5], action_required())
+    asked.when(cancel_calls(**fence)).then_rejects("stale-worker")
     cut = given(*a_turn(), interrupt_requested())
     cut.when(finish_interruption(**fence)).then_rejects("stale-worker")
 
@@ -194,6 +208,24 @@ def test_a_chat_that_is_interrupting_takes_no_step() -> None:
     cut.when(start_attempt(2)).then_rejects("invalid-state")
     cut.when(finish_turn(2)).then_rejects("invalid-state")
     cut.when(finish_error(2)).then_rejects("invalid-state")
+
+
+# retries
+
+
+def test_an_attempt_that_failed_waits_for_its_next() -> None:
+    outcome = given(*a_turn()).when(schedule_retry(2))
+    outcome.then(retry_scheduled(2))
+    assert classify(outcome.state) is ExecutionState.R0
+    given_state(outcome.state).when(start_attempt(2)).then(attempt(2, 2))
+
+
+def test_only_the_open_attempt_fails() -> None:
+    given(*a_turn()).when(schedule_retry(2, 2)).then_rejects("stale-worker")
+    given(*a_turn(), retry_scheduled(2)).when(schedule_retry(2)).then_rejects(
+        "stale-worker"
+    )
+    given(*a_chat(), acquired()).when(schedule_retry(2)).then_rejects("stale-worker")
 
 
 # the end of an interruption
@@ -303,6 +335,12 @@ def test_a_failed_turn_keeps_the_queue_and_says_why() -> None:
     assert outcome.state.last_error == ERROR
     assert outcome.state.queue == outcome.before.queue
     assert outcome.state.episode is None
+
+
+def test_a_holder_gives_back_a_chat_that_was_archived_meanwhile() -> None:
+    away = given(*an_idle_chat(), chat_archived())
+    away.when(abandon()).then(abandoned())
+    away.when(finish_error(5)).then_rejects("chat-archived")
 
 
 def test_a_chat_can_fail_between_turns() -> None:
