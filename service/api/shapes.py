@@ -66,13 +66,6 @@ class OriginShape(_Shape):
     version: int
 
 
-class ForkedFrom(_Shape):
-    """Where a fork comes from."""
-
-    chat_id: UUID
-    version: int
-
-
 class ChatShape(_Shape):
     """A chat."""
 
@@ -108,6 +101,9 @@ class ChatShape(_Shape):
     )
     children: list[ChatShape] | None = Field(
         default=None, description="In lists and GET: the chats that it spawned."
+    )
+    at_version: int | None = Field(
+        default=None, description="Of the past: the version that was asked for."
     )
     projection_error: str | None = Field(
         default=None, description="In lists: which read model stopped at this chat."
@@ -153,7 +149,7 @@ class MessagePage(_Shape):
     )
     has_more: bool
     at_version: int | None = Field(
-        default=None, description="The version that was asked for."
+        default=None, description="Of the past: the version that was asked for."
     )
 
 

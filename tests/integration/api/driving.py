@@ -12,7 +12,12 @@ import httpx2
 
 from projections.registry import PROJECTIONS
 from projections.runner import ProjectionRunner
-from service.domain.commands.chat import CommitStep, DraftMessage, RequireAction
+from service.domain.commands.chat import (
+    CommitStep,
+    CreateChat,
+    DraftMessage,
+    RequireAction,
+)
 from service.domain.events.chat import ChatEvent, MessageQueued
 from service.domain.ids import CHAT
 from service.domain.parts import TextPart, ToolCallPart
@@ -21,7 +26,7 @@ from service.eventstore.records import AppendRequest, StreamAppend, StreamName
 from service.readmodels.progress import Target
 from service.subscription.listener import LOG_CHANNEL
 from service.subscription.wakeup import Wakeup
-from tests.builders import OWNER
+from tests.builders import ORGANIZATION, OWNER
 from tests.fixtures.byhand import ChatByHand
 from tests.integration.api.conftest import PATIENCE_S, Api, said
 
@@ -157,6 +162,21 @@ async def queued(api: Api, chat: ChatByHand, *texts: str) -> list[int]:
     path = f"{CREATE}/{chat.id}/messages"
     answers = [await api.post(path, said(text)) for text in texts]
     return [a.json()["queued_message"]["id"] for a in answers]
+
+
+async def spawned(api: Api, root: ChatByHand) -> ChatByHand:
+    child = ChatByHand(api.stack, uuid4())
+    command = CreateChat(
+        now=api.stack.now(),
+        organization_id=ORGANIZATION,
+        owner_id=api.user_id,
+        title="child",
+        parts=(TextPart(text="count"),),
+        parent_chat_id=root.id,
+        root_chat_id=root.id,
+    )
+    await api.stack.chats.spawn(root.id, child.id, command, actor="test")
+    return child
 
 
 async def break_state(api: Api, chat: ChatByHand) -> None:

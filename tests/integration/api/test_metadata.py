@@ -10,9 +10,7 @@ import httpx2
 import pytest
 
 from service.api.shapes import ChatShape
-from service.domain.commands.chat import CreateChat
-from service.domain.parts import TextPart
-from tests.builders import ORGANIZATION, OWNER
+from tests.builders import OWNER
 from tests.fixtures.byhand import ChatByHand
 from tests.integration.api.conftest import Api, said
 from tests.integration.api.driving import (
@@ -27,6 +25,7 @@ from tests.integration.api.driving import (
     path,
     projected,
     slug,
+    spawned,
 )
 
 EVERYTHING: dict[str, Any] = {
@@ -187,21 +186,6 @@ async def test_an_active_chat_stays(api: Api) -> None:
     await break_state(api, broken)
     refused = await update(api, broken, archived=True)
     assert (refused.status_code, slug(refused)) == (409, "invalid-state")
-
-
-async def spawned(api: Api, root: ChatByHand) -> ChatByHand:
-    child = ChatByHand(api.stack, uuid4())
-    command = CreateChat(
-        now=api.stack.now(),
-        organization_id=ORGANIZATION,
-        owner_id=api.user_id,
-        title="child",
-        parts=(TextPart(text="count"),),
-        parent_chat_id=root.id,
-        root_chat_id=root.id,
-    )
-    await api.stack.chats.spawn(root.id, child.id, command, actor="test")
-    return child
 
 
 async def test_a_family_goes_together(api: Api) -> None:
