@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -27,3 +28,9 @@ async def appender(database: Database, guard: Guard) -> AsyncIterator[Appender]:
 def chats(pool: Pool, appender: Appender) -> Chats:
     """The process that most of a test happens in."""
     return Chats(pool, appender, cache_bytes=CACHE_BYTES)
+
+
+@pytest.fixture
+def chat_id() -> UUID:
+    """A chat that does not exist yet."""
+    return uuid4()

@@ -1,4 +1,4 @@
-"""Commands on chats: decided, appended, retried; one process and several."""
+"""Commands on chats: decided and appended; one process and several."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from service.db.guard import Guard
 from service.db.pool import Database, Pool
 from service.domain.chat.state import ChatState
 from service.domain.events.chat import MessageAppended, MessageQueued
-from service.errors import (
-    FutureEvent,
-    KeyReused,
-    Rejection,
-    WrongExpectedVersion,
-)
+from service.errors import FutureEvent, Rejection, WrongExpectedVersion
 from service.eventstore.appender import Appender
 from service.eventstore.executor import ATTEMPTS
-from service.eventstore.handle import Chats, Handled
+from service.eventstore.handle import Chats
 from service.eventstore.records import (
     AppendRequest,
     AppendResult,
@@ -30,7 +25,6 @@ from tests.builders import (
     WORKER,
     acquire,
     create,
-    interrupt,
     send,
     start_attempt,
 )
@@ -46,14 +40,6 @@ from tests.integration.eventstore.replicas import (
     state_in_log,
     types_in_log,
 )
-
-HASH = b"hash of the request"
-OTHER = b"hash of another one"
-
-
-@pytest.fixture
-def chat_id() -> UUID:
-    return uuid4()
 
 
 async def test_a_chat_that_does_not_exist_is_version_0(
@@ -105,84 +91,6 @@ async def test_a_rejection_is_raised_and_appends_nothing(
         await chats.execute(chat_id, send(), actor="user:1")
     assert rejected.value.code == "chat-not-found"
     assert await types_in_log(database, chat_id) == []
-
-
-# keys
-
-
-async def test_the_same_key_gives_the_first_events(
-    database: Database, chats: Chats, chat_id: UUID
-) -> None:
-    async def say() -> Handled:
-        return await chats.execute(
-            chat_id, send("again"), actor="a", key="a:k", request_hash=HASH
-        )
-
-    await chats.execute(chat_id, create(), actor="a")
-    first = await say()
-    await chats.execute(chat_id, send("more"), actor="a")
-    again = await say()
-    assert (first.outcome, again.outcome) == ("appended", "duplicate")
-    assert again.events == first.events
-    assert again.loaded.version == 4
-    assert (await types_in_log(database, chat_id)).count("message_queued") == 2
-
-
-async def test_a_create_that_is_retried_finds_itself(
-    database: Database, guard: Guard, chats: Chats, chat_id: UUID
-) -> None:
-    """Decide rejects the second create; the key tells that it was this very one."""
-    first = await chats.execute(
-        chat_id, create(), actor="a", key="a:k", request_hash=HASH
-    )
-    await chats.execute(chat_id, interrupt(), actor="a")
-    async with another_process(database, guard) as others:
-        for each in (chats, others):
-            again = await each.execute(
-                chat_id, create(), actor="a", key="a:k", request_hash=HASH
-            )
-            assert (again.outcome, again.events) == ("duplicate", first.events)
-            assert again.loaded == await chats.load(chat_id)
-
-
-async def test_a_key_with_another_request_is_refused(
-    chats: Chats, chat_id: UUID
-) -> None:
-    await chats.execute(chat_id, create(), actor="a", key="a:k", request_hash=HASH)
-    for command in (create("other"), send("other")):
-        with pytest.raises(KeyReused):
-            await chats.execute(
-                chat_id, command, actor="a", key="a:k", request_hash=OTHER
-            )
-    assert (await chats.load(chat_id)).version == 2
-
-
-async def test_one_key_from_two_processes_at_once_is_one_request(
-    database: Database, guard: Guard, chats: Chats, chat_id: UUID
-) -> None:
-    async with another_process(database, guard) as others:
-        handled = await asyncio.gather(
-            *(
-                each.execute(chat_id, create(), actor="a", key="a:k", request_hash=HASH)
-                for each in (chats, others) * 5
-            )
-        )
-    assert sorted(h.outcome for h in handled) == ["appended"] + ["duplicate"] * 9
-    assert all(h.events == handled[0].events for h in handled)
-
-
-async def test_a_rejection_does_not_use_up_its_key(chats: Chats, chat_id: UUID) -> None:
-    with pytest.raises(Rejection):
-        await chats.execute(chat_id, send(), actor="a", key="a:k", request_hash=HASH)
-    made = await chats.execute(
-        chat_id, create(), actor="a", key="a:k", request_hash=OTHER
-    )
-    assert made.outcome == "appended"
-
-
-async def test_a_key_needs_the_hash_of_its_request(chats: Chats, chat_id: UUID) -> None:
-    with pytest.raises(ValueError, match="hash"):
-        await chats.execute(chat_id, create(), actor="a", key="a:k")
 
 
 async def test_a_command_without_a_key_survives_a_lost_connection(
