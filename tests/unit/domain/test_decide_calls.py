@@ -1,4 +1,4 @@
-"""Calls of tools that a client runs: asked for, answered, cancelled. One test a rule."""
+"""Calls of a client's tools: asked for, answered, cancelled. One test a rule."""
 
 from __future__ import annotations
 
