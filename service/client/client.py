@@ -8,92 +8,78 @@ folds the frames into a `ChatView`, and `turn_finished` waits until a chat is at
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, cast
-from uuid import uuid4
 
 import httpx2
 
-from service import wire
-from service.client.place import Place
+from service.client import following
+from service.client.http import ApiError as ApiError
+from service.client.http import ConnectionFailed as ConnectionFailed
+from service.client.http import Http, Tally
 from service.client.shapes import (
     Chat,
+    ChatPage,
     ChatRef,
+    Edited,
     MessagePage,
+    Prompt,
+    RecordedEvent,
     Sent,
+    ToolResult,
     chat_id_of,
 )
 from service.client.shapes import Frame as Frame
-from service.client.sse import SseParser
 from service.client.view import ChatView
-from service.errors import ParleyError
 
-TIMEOUT_S = 40.0
-"""Above the 30 s after which an append with unknown outcome is answered."""
-SILENCE_S = 45.0
-"""Three heartbeats: a stream silent for so long is dead."""
-RETRIES = 4
-"""Of a POST, over some three seconds: a restarted service is back by then."""
-
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
-
-
-@dataclass(eq=False)
-class ApiError(ParleyError):
-    """The service answered with a problem."""
-
-    status: int
-    problem: Mapping[str, Any]
-
-    @property
-    def slug(self) -> str:
-        """The stable name of the problem: `chat-not-found`, ..."""
-        return str(self.problem.get("type", "")).rpartition("/")[2]
-
-    def __str__(self) -> str:
-        title = self.problem.get("title", "error")
-        return f"{self.status} {title}: {self.problem.get('detail', '')}"
-
-
-@dataclass(eq=False)
-class ConnectionFailed(ParleyError):
-    """The service could not be reached, or went away in the middle."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return self.reason
+CHATS = "/api/v1/chats"
 
 
 class Client:
     """One service and one token. An async context manager.
 
-    `http` may bring its own transport (tests); it is closed with the client.
+    `http` may bring its own transport (tests); it is closed with the client. What
+    changes something takes a `key`: the same key again gives the first result. Raises
+    ApiError when the service refuses, ConnectionFailed when it stays away.
     """
 
     def __init__(
         self, url: str, token: str, *, http: httpx2.AsyncClient | None = None
     ) -> None:
-        self._http = http or httpx2.AsyncClient(timeout=TIMEOUT_S)
-        self._http.base_url = httpx2.URL(url)
-        self._http.headers["authorization"] = f"Bearer {token}"
+        self._http = Http(url, token, http=http)
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        await self._http.close()
+
+    @property
+    def tally(self) -> Tally:
+        """What was repeated and reconnected so far."""
+        return self._http.tally
 
     async def create(self, text: str, *, key: str | None = None, **fields: Any) -> Chat:
         """Create a chat with a first message of one text.
 
-        `fields` are those of the API: system_prompt, labels, ...
+        `fields` are those of the API: system_prompt, labels, client_tools, ...
         """
-        made = await self._post("/api/v1/chats", _said(text) | fields, key)
+        made = await self._http.change("POST", CHATS, _said(text) | fields, key=key)
         return cast(Chat, made)
+
+    async def fork(
+        self, chat: ChatRef, *, version: int | None = None, key: str | None = None
+    ) -> Chat:
+        """A new chat that begins as a copy of this one, up to a version or whole."""
+        body = {} if version is None else {"version": version}
+        return cast(Chat, await self._on(chat, "/fork", body, key=key))
+
+    async def update(
+        self, chat: ChatRef, *, key: str | None = None, **changes: Any
+    ) -> None:
+        """Change what is given, all of it or nothing: title, labels, archived, ..."""
+        await self._on(chat, "", changes, method="PATCH", key=key)
 
     async def send(
         self,
@@ -102,27 +88,108 @@ class Client:
         *,
         busy_behavior: str = "queue",
         key: str | None = None,
+        **fields: Any,
     ) -> Sent:
         """Say something in a chat; `interrupt` stops a running turn for it."""
-        body = _said(text) | {"busy_behavior": busy_behavior}
-        return cast(Sent, await self._post(f"{_path(chat)}/messages", body, key))
+        body = _said(text) | {"busy_behavior": busy_behavior} | fields
+        return cast(Sent, await self._on(chat, "/messages", body, key=key))
+
+    async def edit(
+        self,
+        chat: ChatRef,
+        message_id: int,
+        text: str,
+        *,
+        key: str | None = None,
+        **fields: Any,
+    ) -> Edited:
+        """Take a message of yours and all after it back, and say this instead."""
+        where, body = f"/messages/{message_id}", _said(text) | fields
+        edited = await self._on(chat, where, body, method="PATCH", key=key)
+        return cast(Edited, edited)
+
+    async def delete_queued(
+        self, chat: ChatRef, queued_id: int, *, key: str | None = None
+    ) -> None:
+        """Take a message out of the queue."""
+        where = f"/queue/{queued_id}"
+        await self._on(chat, where, None, method="DELETE", key=key)
+
+    async def promote(
+        self, chat: ChatRef, queued_id: int, *, key: str | None = None
+    ) -> Chat:
+        """Put a message of the queue first, and stop a running turn for it."""
+        where = f"/queue/{queued_id}/promote"
+        return cast(Chat, await self._on(chat, where, {}, key=key))
 
     async def interrupt(self, chat: ChatRef, *, key: str | None = None) -> Chat:
         """Stop the running turn."""
-        return cast(Chat, await self._post(f"{_path(chat)}/interrupt", {}, key))
+        return cast(Chat, await self._on(chat, "/interrupt", {}, key=key))
 
-    async def get(self, chat: ChatRef) -> Chat:
-        """The chat as it is now."""
-        return cast(Chat, await self._get(_path(chat)))
+    async def submit_tool_results(
+        self, chat: ChatRef, results: Iterable[ToolResult], *, key: str | None = None
+    ) -> None:
+        """Answer the calls that wait for a client, all of them."""
+        body = {"results": list(results)}
+        await self._on(chat, "/tool-results", body, key=key)
 
-    async def chats(self, **query: Any) -> dict[str, Any]:
-        """A page of the caller's chats."""
-        return await self._get("/api/v1/chats", **query)
+    async def read(
+        self, chat: ChatRef, message_id: int | None = None, *, key: str | None = None
+    ) -> None:
+        """Say that everything up to a message, or to the newest, has been read."""
+        body = {} if message_id is None else {"message_id": message_id}
+        await self._on(chat, "/read", body, key=key)
 
-    async def messages(self, chat: ChatRef, **query: Any) -> MessagePage:
-        """A page of a chat's messages: `limit`, `before_id` or `after_id`."""
-        page = await self._get(f"{_path(chat)}/messages", **query)
+    async def get(self, chat: ChatRef, *, at_version: int | None = None) -> Chat:
+        """The chat as it is now, or as it was at a version."""
+        return cast(Chat, await self._http.get(_path(chat), at_version=at_version))
+
+    async def chats(self, **query: Any) -> ChatPage:
+        """A page of the caller's chats: pins, then newest change first.
+
+        `limit`, `cursor`, and filters: `archived`, `has_unread`, `title`, `search`, and
+        `label`, one `key:value` or a list of them.
+        """
+        return cast(ChatPage, await self._http.get(CHATS, **query))
+
+    async def messages(
+        self, chat: ChatRef, *, at_least: int | None = None, **query: Any
+    ) -> MessagePage:
+        """A page of a chat's messages: `limit`, `before_id`, `after_id`, `at_version`.
+
+        `at_least`: wait until it shows this version of the chat.
+        """
+        headers = {}
+        if at_least is not None:
+            headers["parley-min-version"] = f"{chat_id_of(chat)}:{at_least}"
+            headers["prefer"] = "wait"
+        page = await self._http.get(f"{_path(chat)}/messages", headers=headers, **query)
         return cast(MessagePage, page)
+
+    async def prompts(self, chat: ChatRef, *, limit: int | None = None) -> list[Prompt]:
+        """What the user said in a chat, newest first."""
+        told = await self._http.get(f"{_path(chat)}/prompts", limit=limit)
+        return cast(list[Prompt], told["prompts"])
+
+    async def events(self, chat: ChatRef) -> AsyncGenerator[RecordedEvent, None]:
+        """The events of a chat, as the log has them, up to its head."""
+        after: str | None = None
+        while True:
+            page = await self._http.get(f"{_path(chat)}/events", after=after)
+            for event in page["events"]:
+                yield event
+            if not page["events"]:
+                return
+            after = page["next"]
+
+    async def follow_chats(
+        self, *, after: str | None = None
+    ) -> AsyncGenerator[Frame, None]:
+        """What happens to all chats of the caller, for ever; None begins now."""
+        path = f"{CHATS}/watch"
+        async with aclosing(following.follow(self._http, path, after=after)) as frames:
+            async for frame in frames:
+                yield frame
 
     async def follow(
         self, chat: ChatRef, *, after: str | None = None
@@ -132,15 +199,10 @@ class Client:
         Reconnects, with back-off, until the service says that it is for good: raises
         ApiError for 4xx. `bye` and id-only blocks move the place and are not given out.
         """
-        place = Place(after or "")
-        while True:
-            try:
-                async with aclosing(self._connection(chat, place)) as frames:
-                    async for frame in frames:
-                        yield frame
-            except ConnectionFailed:
-                place.failures += 1
-            await asyncio.sleep(place.pause_s())
+        path = f"{_path(chat)}/stream"
+        async with aclosing(following.follow(self._http, path, after=after)) as frames:
+            async for frame in frames:
+                yield frame
 
     async def watch(
         self, chat: ChatRef, *, after: str | None = None
@@ -196,58 +258,16 @@ class Client:
                     return view
         raise AssertionError("a chat is followed for ever")
 
-    async def _connection(self, chat: ChatRef, place: Place) -> AsyncGenerator[Frame]:
-        headers = {"accept": "text/event-stream"}
-        if place.id:
-            headers["last-event-id"] = place.id
-        parser = SseParser(last_id=place.id)
-        timeout = httpx2.Timeout(TIMEOUT_S, read=SILENCE_S)
-        try:
-            async with self._http.stream(
-                "GET", f"{_path(chat)}/stream", headers=headers, timeout=timeout
-            ) as response:
-                if response.status_code in _TRANSIENT:
-                    raise ConnectionFailed(f"status {response.status_code}")
-                if response.status_code != 200:
-                    await response.aread()
-                    raise _api_error(response)
-                async for piece in response.aiter_bytes():
-                    for block in parser.feed(piece):
-                        if (frame := place.take(block)) is not None:
-                            yield frame
-        except httpx2.TransportError as error:
-            raise ConnectionFailed(str(error) or type(error).__name__) from error
-
-    async def _get(self, path: str, **query: Any) -> dict[str, Any]:
-        params = {name: value for name, value in query.items() if value is not None}
-        try:
-            response = await self._http.get(path, params=params)
-        except httpx2.TransportError as error:
-            raise ConnectionFailed(str(error) or type(error).__name__) from error
-        return _content(response)
-
-    async def _post(
-        self, path: str, body: dict[str, Any], key: str | None
+    async def _on(
+        self,
+        chat: ChatRef,
+        where: str,
+        body: dict[str, Any] | None,
+        *,
+        key: str | None,
+        method: str = "POST",
     ) -> dict[str, Any]:
-        """POST until it is answered: the key makes the repetition safe."""
-        headers = {
-            "content-type": "application/json",
-            "idempotency-key": key or uuid4().hex,
-        }
-        content = wire.dumps(body)
-        for attempt in range(RETRIES + 1):
-            try:
-                response = await self._http.post(path, content=content, headers=headers)
-                if response.status_code not in _TRANSIENT - {429}:
-                    return _content(response)
-            except httpx2.TransportError as error:
-                if attempt == RETRIES:
-                    raise ConnectionFailed(
-                        str(error) or type(error).__name__
-                    ) from error
-            if attempt < RETRIES:
-                await asyncio.sleep(0.1 * 2**attempt * random.uniform(1, 1.5))
-        return _content(response)
+        return await self._http.change(method, _path(chat) + where, body, key=key)
 
 
 def _ended(view: ChatView, frame: Frame) -> bool:
@@ -258,23 +278,8 @@ def _ended(view: ChatView, frame: Frame) -> bool:
 
 
 def _path(chat: ChatRef) -> str:
-    return f"/api/v1/chats/{chat_id_of(chat)}"
+    return f"{CHATS}/{chat_id_of(chat)}"
 
 
 def _said(text: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}]}
-
-
-def _content(response: httpx2.Response) -> dict[str, Any]:
-    if response.is_error:
-        raise _api_error(response)
-    content: dict[str, Any] = wire.loads(response.content)
-    return content
-
-
-def _api_error(response: httpx2.Response) -> ApiError:
-    try:
-        problem = wire.loads(response.content)
-    except ValueError:
-        problem = {"title": response.reason_phrase, "detail": "not a problem document"}
-    return ApiError(response.status_code, problem)

@@ -126,6 +126,48 @@ class Sent(TypedDict):
     queued_message: NotRequired[QueuedMessage]
 
 
+class Edited(TypedDict):
+    """What an edit did: the message as it is now, and those that are gone."""
+
+    message: Message
+    deleted_message_ids: list[int]
+
+
+class Prompt(TypedDict):
+    """Something that the user said."""
+
+    id: int
+    text: str
+
+
+class ToolResult(TypedDict):
+    """What a client's tool gave back for one call."""
+
+    tool_call_id: str
+    output: Any
+    is_error: NotRequired[bool]
+
+
+class ChatPage(TypedDict):
+    """A page of chats, and the cursor of the next one."""
+
+    chats: list[Chat]
+    next_cursor: str | None
+
+
+class RecordedEvent(TypedDict):
+    """An event of a chat, as feeds and exports have it."""
+
+    category: str
+    stream_id: str
+    version: int
+    type: str
+    schema_version: int
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    recorded_at: str
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame of a chat's stream. `id` is the place after it."""
