@@ -233,7 +233,7 @@ def test_the_first_answer_after_what_was_seen_is_the_first_unread() -> None:
     assert state.first_unread == 5
     assert evolve(state, assistant()).first_unread == 5
     state = evolve(state, read_cursor_moved(5))
-    assert (state.read_up_to, state.first_unread) == (10, None)
+    assert (state.read_up_to, state.first_unread) == (5, None)
     assert evolve(state, assistant()).first_unread == 7
 
 
