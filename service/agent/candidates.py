@@ -4,7 +4,7 @@ Every worker hears of every chat. So that not all of them ask for its lease at o
 each chat has an order of the workers that live, the same for all of them: the first
 tries now, the next a little later, and what another has taken is forgotten. A worker
 with much to do is later than one with little, and one alone with nothing to do tries
-at once.
+at once. How much later is measured: a busy database takes its time to tell.
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ from uuid import UUID
 CANDIDATES = 10_000
 """Remembered of each kind, and asked for in a poll; more come with the next poll."""
 
-STEP_S = 0.015
-"""Between two workers: what it takes to take a chat and to be heard, three times."""
+STEP_S = (0.015, 1.0)
+"""Between two workers: at least what it takes to take a chat and to be heard on an idle
+machine, three times; and no longer than a person would notice on a busy one."""
+
+STEP_FACTOR = 1.5
+"""Of the time that it takes now: most are heard before the next worker tries."""
+
+SMOOTHING = 0.2
+"""Weight of the newest measurement."""
 
 LOAD_STEPS = 2
 """How much later a worker is that has very much to do. Also when it knows of no other
 one: who has just started holds nothing yet, so nobody has heard of it."""
 
 MOST_STEPS = 20
-"""No longer than a person would not notice, however many workers there are."""
+"""Later than that nobody is, however many workers there are."""
 
 POSTPONED_S = 30.0
 """A chat that cannot be run here is left alone for so long; its news end that."""
@@ -41,6 +48,7 @@ class Candidates:
         self._load = load
         self._on_more = on_more
         self._peers: frozenset[str] = frozenset()
+        self._heard_s = 0.0
         self._urgent: dict[UUID, None] = {}
         self._others: dict[UUID, None] = {}
         self._later: dict[UUID, asyncio.TimerHandle] = {}
@@ -50,6 +58,16 @@ class Candidates:
         """These workers hold leases now."""
         self._peers = frozenset(workers) - {self._worker}
 
+    def heard(self, seconds: float) -> None:
+        """It took so long to take a chat and to hear of it."""
+        self._heard_s += SMOOTHING * (seconds - self._heard_s)
+
+    @property
+    def step_s(self) -> float:
+        """Between two workers that try the same chat."""
+        shortest, longest = STEP_S
+        return min(longest, max(shortest, STEP_FACTOR * self._heard_s))
+
     def offer(self, chat_id: UUID, *, urgent: bool = False, late: int = 0) -> None:
         """It may need a worker; try it when it is our turn, and `late` turns later."""
         self._forget_timer(chat_id)
@@ -57,7 +75,7 @@ class Candidates:
         if steps == 0:
             self.add(chat_id, urgent=urgent)
         elif len(self._later) < CANDIDATES:
-            pause = STEP_S * min(steps, MOST_STEPS)
+            pause = self.step_s * min(steps, MOST_STEPS)
             loop = asyncio.get_running_loop()
             self._later[chat_id] = loop.call_later(pause, self._now, chat_id, urgent)
 

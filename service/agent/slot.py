@@ -83,6 +83,8 @@ class Slot:
         self.admitted = admitted
         """It counts among the chats that generate."""
         self._called = 0
+        self.begun_at: float | None = asyncio.get_running_loop().time()
+        """Until it was heard that the chat is taken."""
         self.newest = 0
         """The newest version that the tail told of."""
 

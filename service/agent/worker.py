@@ -139,6 +139,9 @@ class Worker:
             calls = meaning in (Meaning.FREE, Meaning.CHANGED)
             if (slot := self._slots.get(chat_id)) is not None:
                 slot.wake(news.version, calls=calls)
+                if meaning is Meaning.HELD and slot.begun_at is not None:
+                    self._candidates.heard(_clock() - slot.begun_at)
+                    slot.begun_at = None
             elif chat_id in self._waiting:
                 self._waiting.news(chat_id, news.version)
             elif meaning is Meaning.HELD:
@@ -314,3 +317,7 @@ class Worker:
         if slot is not None:
             slot.lose()
         self.signals.lost.fire(lease.chat_id)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

@@ -63,15 +63,15 @@ async def settled(watch: Watch, chats: Sequence[ChatByHand]) -> None:
 async def test_three_workers_share_and_seldom_ask_for_the_same_chat(
     stack: Stack, watch: Watch, database: Database
 ) -> None:
-    async with fleet(database, stack, 3, rate=200.0) as hands:
+    async with fleet(database, stack, 3, rate=20.0) as hands:
         # while the first ones run, all workers come to hold leases and meet
-        first = [await ChatByHand.create(stack, "count 200") for _ in range(12)]
+        first = [await ChatByHand.create(stack, "count 100") for _ in range(12)]
         for one in hands:
             await one.worker.signals.acquired.wait()
         asked = sum(one.leases.asked for one in hands)
         chats = []
         for _ in range(CHATS):
-            chats.append(await ChatByHand.create(stack, "count 5"))
+            chats.append(await ChatByHand.create(stack, "count 2"))
         await settled(watch, chats)
         asked = sum(one.leases.asked for one in hands) - asked
         await settled(watch, first)
@@ -80,7 +80,7 @@ async def test_three_workers_share_and_seldom_ask_for_the_same_chat(
     assert set(ran) == {"w1", "w2", "w3"}
     assert min(ran.values()) >= CHATS / 10
     print(f"asked for leases: {asked / CHATS:.2f} times a chat")  # noqa: T201
-    assert asked <= 1.5 * CHATS
+    assert asked < 2 * CHATS, "three that do not take turns ask three times"
 
 
 async def test_a_full_worker_leaves_chats_to_the_others(
