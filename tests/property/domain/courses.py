@@ -159,7 +159,9 @@ def replayed(events: list[ChatEvent]) -> list[ChatState]:
 def _take(told: Course, intent: Intent) -> None:
     before = told.state
     told.now += timedelta(seconds=intent.passes)
-    command = _at(told.now + timedelta(seconds=intent.skew), _command(intent, before))
+    command = _at(
+        told.now + timedelta(seconds=intent.skew), command_for(intent, before)
+    )
     decision = decide(before, command)
     after = before
     if not isinstance(decision, Rejection):
@@ -177,7 +179,7 @@ def _at(now: datetime, command: ChatCommand) -> ChatCommand:
     return command.model_copy(update={"now": now})
 
 
-def _command(intent: Intent, state: ChatState) -> ChatCommand:
+def command_for(intent: Intent, state: ChatState) -> ChatCommand:
     current = classify(state)
     taken = [
         row
