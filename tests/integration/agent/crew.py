@@ -222,8 +222,10 @@ class Gated:
         self.gate = gate or asyncio.Event()
         self._failure = failure
         self.asked = asyncio.Event()
+        self.requests: list[ModelRequest] = []
 
-    async def stream(self, _: ModelRequest) -> AsyncGenerator[Delta, None]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        self.requests.append(request)
         yield TextDelta("well")
         self.asked.set()
         await self.gate.wait()

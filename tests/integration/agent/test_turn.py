@@ -9,7 +9,8 @@ from pydantic import JsonValue
 
 from service.agent.runner import Outcome
 from service.domain.chat.state import Status
-from service.domain.events.chat import MessageAppended, StepCommitted
+from service.domain.commands.chat import RequestCompaction, UpdateChat
+from service.domain.events.chat import MessageAppended, StepCommitted, TurnSettings
 from service.domain.parts import ToolCallPart, ToolResultPart
 from service.providers.provider import (
     Delta,
@@ -23,6 +24,7 @@ from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.stack import Stack
 from tests.integration.agent.crew import (
     Gated,
+    InTurn,
     Speaks,
     Watch,
     counted,
@@ -276,3 +278,67 @@ async def test_without_notifications_chats_run_all_the_same(
         chat = await ChatByHand.create(stack, "count 10")
         state = await watch.until(chat.id, rests)
     assert texts(state) == [counted(10)]
+
+
+async def test_a_queued_message_has_its_own_settings(
+    stack: Stack, watch: Watch
+) -> None:
+    """Those of the running turn stand, whatever is asked for next."""
+    first = TurnSettings(model="fast", reasoning_effort="low")
+    second = TurnSettings(model="deep", reasoning_effort="high", plan_mode="plan")
+    gated, speaks = Gated(), Speaks([TextDelta("so"), Finish("stop")])
+    ran = asyncio.Event()
+    ran.set()
+    tools = [waits_for(ran, "ours", None)]
+    calling = Speaks([ToolCall("c1", "ours", {}), Finish("tool_calls")])
+    provider = InTurn(calling, gated, speaks)
+    async with hand(stack, provider=provider, tools=tools):
+        chat = await ChatByHand.create(stack, "one", settings=first)
+        await gated.asked.wait()
+        await chat.send("two", settings=second)
+        await chat.execute(UpdateChat(now=stack.now(), actor="test", plan_mode=""))
+        await chat.send("three")
+        gated.gate.set()
+        await watch.until(chat.id, lambda s: rests(s) and not s.queue)
+    requests = [*calling.requests, *gated.requests, *speaks.requests]
+    assert [(r.model, r.reasoning_effort, r.plan_mode) for r in requests] == [
+        ("fast", "low", ""),
+        ("fast", "low", ""),
+        ("deep", "high", "plan"),
+        (None, None, ""),
+    ]
+    committed = [
+        event.model
+        for event in await history(stack, chat.id)
+        if isinstance(event, StepCommitted) and event.kind == "model"
+    ]
+    assert committed == ["fast", "fast", "deep", None]
+
+
+async def test_a_chats_plan_mode_is_that_of_the_turn_that_begins_next(
+    stack: Stack, watch: Watch
+) -> None:
+    gated = Gated()
+    async with hand(stack, provider=gated):
+        chat = await ChatByHand.create(stack, "one", plan_mode="plan")
+        await gated.asked.wait()
+        await chat.execute(UpdateChat(now=stack.now(), actor="test", plan_mode=""))
+        await chat.send("two")
+        gated.gate.set()
+        await watch.until(chat.id, lambda s: rests(s) and not s.queue)
+    assert [request.plan_mode for request in gated.requests] == ["plan", ""]
+
+
+async def test_without_a_model_that_compacts_the_turn_fails(
+    stack: Stack, watch: Watch
+) -> None:
+    """The API refuses it, so only a newer release can have asked."""
+    async with hand(stack):
+        chat = await ChatByHand.create(stack, "count 2")
+        await watch.until(chat.id, rests)
+        await chat.execute(RequestCompaction(now=stack.now(), actor="test"))
+        state = await watch.until(chat.id, lambda s: s.status is Status.ERROR)
+    assert state.last_error is not None
+    assert state.last_error.kind == "config"
+    assert not state.last_error.retryable
+    assert state.compaction is None

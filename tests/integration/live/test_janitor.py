@@ -15,6 +15,7 @@ from service.live.janitor import Janitor
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.purging import purge
 from tests.fixtures.stack import Stack
+from tests.integration.faults import cut
 
 AT_ONCE = timedelta(0)
 LATER = timedelta(hours=1)
@@ -77,13 +78,15 @@ async def test_parts_that_were_flushed_after_a_purge_go_too(
     assert await janitor(database).sweep(connection) == 1
 
 
-@pytest.mark.parametrize("end", ["commit", "fail", "finish", "interrupt"])
+@pytest.mark.parametrize("end", ["commit", "retry", "fail", "finish", "interrupt"])
 async def test_an_episode_goes_once_the_log_ends_it(
     database: Database, connection: Connection, chat: ChatByHand, end: str
 ) -> None:
     match end:
         case "commit":
             await chat.commit("ab")
+        case "retry":
+            await chat.retry_later()
         case "fail":
             await chat.fail()
         case "finish":
@@ -146,6 +149,56 @@ async def test_one_replica_sweeps_at_a_time(
         assert await janitor(database).sweep(other) == 2
         assert await janitor(database).sweep(connection) == 0
     assert await janitor(database).sweep(connection) == 0
+
+
+async def test_of_two_janitors_one_works_and_the_other_takes_over(
+    database: Database, connection: Connection, chat: ChatByHand
+) -> None:
+    """The lock is the transaction's: it goes with a janitor that dies in a sweep."""
+    await chat.commit("ab")
+    first, second = janitor(database), janitor(database)
+    dying = await connect(database, role="service", name="dying")
+    await dying.execute("BEGIN")
+    assert await first.sweep(dying) == 2
+    assert await second.sweep(connection) == 0
+    await cut(database, "dying")
+    await dying.close()
+    assert await second.sweep(connection) == 2
+    assert (first.removed, second.removed) == (2, 2)
+
+
+async def test_a_slow_sweep_is_not_followed_by_those_that_it_held_up(
+    database: Database,
+) -> None:
+    """The timer is set after the work; another janitor's sweeps tell the time."""
+    interval, gate, again = timedelta(milliseconds=20), asyncio.Event(), asyncio.Event()
+    begun: list[float] = []
+    ended: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    class Slow(Janitor):
+        async def sweep(self, connection: Connection) -> int:
+            begun.append(loop.time())
+            if len(begun) == 2:
+                again.set()
+            await gate.wait()
+            ended.append(loop.time())
+            return 0
+
+    ticks = asyncio.Queue[int]()
+    slow = Slow(database, interval=interval)
+    other = Janitor(database, interval=interval, on_swept=ticks.put_nowait)
+    tasks = [asyncio.create_task(each.run()) for each in (slow, other)]
+    async with asyncio.timeout(10):
+        for _ in range(5):
+            await ticks.get()
+        assert len(begun) == 1
+        gate.set()
+        await again.wait()
+    assert begun[1] - ended[0] >= 0.9 * interval.total_seconds()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def test_it_sweeps_by_itself(
