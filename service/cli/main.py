@@ -9,7 +9,17 @@ from typing import NoReturn
 import psycopg
 import typer
 
-from service.cli import chat, doctor, events, follow, migrate, projections, serve, token
+from service.cli import (
+    chat,
+    doctor,
+    events,
+    follow,
+    migrate,
+    projections,
+    scaletest,
+    serve,
+    token,
+)
 from service.errors import ParleyError
 
 app = typer.Typer(
@@ -28,6 +38,7 @@ app.add_typer(projections.app, name="projections")
 app.add_typer(events.app, name="events")
 app.command("follow")(follow.follow)
 app.command("chat")(chat.chat)
+app.command("scaletest")(scaletest.scaletest)
 
 
 def main() -> None:

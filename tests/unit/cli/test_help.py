@@ -10,6 +10,7 @@ from tests.fixtures.golden import Golden
 
 COMMANDS = (
     (), ("serve",), ("migrate",), ("follow",), ("chat",), ("doctor",),
+    ("scaletest",),
     ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
     ("events",), ("events", "tail"), ("events", "show"), ("events", "diff"),
     ("events", "verify"), ("events", "digest"), ("events", "export"),

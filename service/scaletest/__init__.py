@@ -1,0 +1,1 @@
+"""Many chats at once against a running service: how fast, and whether all is right."""
