@@ -9,24 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from psycopg import sql
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from service.db.guard import Guard
 from service.errors import BadEvent, KeyReused, WrongExpectedVersion
@@ -41,8 +29,6 @@ from service.eventstore.records import (
 )
 from tests.fixtures.servers import Server
 from tests.integration.eventstore.appends import (
-    PATIENCE_S,
-    assert_intact,
     event,
     held_head,
     opened,
@@ -53,8 +39,7 @@ from tests.integration.eventstore.appends import (
     words,
 )
 from tests.integration.eventstore.proxy import proxied
-
-T = TypeVar("T")
+from tests.property.eventstore.machine import OnPostgres, run
 
 STREAMS = [StreamName("chat", UUID(int=n)) for n in range(1, 5)]
 
@@ -63,33 +48,14 @@ several = st.lists(streams, min_size=2, max_size=3, unique=True)
 sizes = st.integers(1, 3)
 
 
-class Appending(RuleBasedStateMachine):
-    """`server` and `template` are set by the test."""
-
-    server: Server
-    template: str
+class Appending(OnPostgres):
+    """`model` is what the log must hold."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.exit = AsyncExitStack()
-        self.name = f"parley_machine_{secrets.token_hex(6)}"
-        self.admin("CREATE DATABASE {} TEMPLATE {}", self.name, self.template)
-        self.database = self.server.database(self.name)
         self.model: dict[StreamName, list[str]] = {s: [] for s in STREAMS}
         self.appended: list[tuple[AppendRequest, AppendResult]] = []
         self.count = 0
-
-    def admin(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self.server.dsn, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        async def patiently() -> T:
-            async with asyncio.timeout(PATIENCE_S):
-                return await work
-
-        return self.runner.run(patiently())
 
     @initialize()
     def start(self) -> None:
@@ -107,14 +73,9 @@ class Appending(RuleBasedStateMachine):
         )
 
     def teardown(self) -> None:
-        try:
-            if hasattr(self, "appender"):
-                self.run(self.appender.__aexit__())
-                self.run(assert_intact(self.database))
-            self.run(self.exit.aclose())
-        finally:
-            self.runner.close()
-            self.admin("DROP DATABASE {} WITH (FORCE)", self.name)
+        if hasattr(self, "appender"):
+            self.run(self.appender.__aexit__())
+        super().teardown()
 
     # what is asked, and what the model makes of it
 
@@ -283,26 +244,8 @@ class Appending(RuleBasedStateMachine):
             assert [e.version for e in own] == list(range(1, len(said) + 1))
 
 
-def machine(server: Server, template: str) -> Any:
-    return type("On", (Appending,), {"server": server, "template": template})
-
-
-def run(machine: Any, examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            # a failing history is replayed as it is: each try takes a database
-            phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
-
 def test_the_log_holds_what_the_model_holds(server: Server, template: str) -> None:
-    run(machine(server, template), examples=10, steps=25)
+    run(Appending, server, template, examples=10, steps=25)
 
 
 @pytest.mark.slow
@@ -310,4 +253,4 @@ def test_the_log_holds_what_the_model_holds(server: Server, template: str) -> No
 def test_the_log_holds_what_the_model_holds_for_long(
     server: Server, template: str
 ) -> None:
-    run(machine(server, template), examples=30, steps=50)
+    run(Appending, server, template, examples=30, steps=50)

@@ -10,12 +10,19 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from service.db.pool import Connection, Database, connect
-from service.domain.chat.state import ChatState
-from service.domain.events.chat import ChatError, ChatEvent
+from service.domain.chat.state import (
+    ChatState,
+    Episode,
+    Holder,
+    PendingAction,
+    Retry,
+)
+from service.domain.events.chat import ChatError, ChatEvent, Origin, PendingCall
 from service.domain.ids import CHAT
 from service.eventstore import codec, store
 from service.eventstore.records import (
@@ -31,8 +38,10 @@ from tests.property.domain.courses import COURSES, PARKING, Intent, replayed, ru
 STATE_AT = "SELECT es.state_at(%s, %s)"
 
 REAL = settings(
-    max_examples=12,
+    max_examples=250,
     deadline=None,
+    # an example takes a second: shrinking one would take minutes
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 """A fixture's database serves all examples: each writes a chat of its own."""
@@ -67,60 +76,63 @@ async def state_at(connection: Connection, chat: UUID, version: int | None) -> A
     return row[0]
 
 
+PLAIN = (
+    *("version", "exists", "title", "title_source", "archived", "client_type"),
+    *("labels", "epoch", "attempt", "term", "turn_id", "turn_plan_mode"),
+    *("last_error", "plan_mode", "pin_key", "read_up_to", "first_unread"),
+    *("compaction", "organization_id", "owner_id", "parent_chat_id", "root_chat_id"),
+    *("workspace_id", "model_config_id", "origin", "created_at", "updated_at"),
+)
+"""What both call by the same name, and hold as one value."""
+
+IDS = (
+    *("organization_id", "owner_id", "parent_chat_id", "root_chat_id"),
+    *("workspace_id", "model_config_id"),
+)
+
+SHAPES: dict[str, TypeAdapter[Any]] = {
+    "last_error": TypeAdapter(ChatError),
+    "origin": TypeAdapter(Origin),
+    "retry": TypeAdapter(Retry),
+    "holder": TypeAdapter(Holder),
+    "episode": TypeAdapter(Episode),
+}
+
+
 def summary(state: ChatState) -> dict[str, Any]:
     """The fold as es.state_at tells it, with values of Python."""
-    episode, holder = state.episode, state.holder
-    return {
-        "version": state.version,
-        "exists": state.exists,
+    return {name: getattr(state, name) for name in PLAIN} | {
         "status": state.status.value,
-        "title": state.title,
-        "archived": state.archived,
-        "client_type": state.client_type,
-        "labels": state.labels,
-        "epoch": state.epoch,
-        "attempt": state.attempt,
-        "term": state.term,
-        "turn_id": state.turn_id,
         "messages": len(state.messages),
         "queue": [item.id for item in state.queue],
-        "episode": episode
-        and (
-            episode.epoch,
-            episode.attempt,
-            episode.kind,
-            episode.version,
-            episode.started_at,
-        ),
-        "holder": holder and (holder.worker, holder.term),
-        "last_error": state.last_error,
-        "organization_id": state.organization_id,
-        "owner_id": state.owner_id,
-        "parent_chat_id": state.parent_chat_id,
-        "root_chat_id": state.root_chat_id,
-        "created_at": state.created_at,
-        "updated_at": state.updated_at,
+        "children": list(state.children),
+        "mcp_server_ids": list(state.mcp_server_ids),
+        "client_tools": [tool.name for tool in state.client_tools],
+        "episode": state.episode,
+        "holder": state.holder,
+        "retry": state.retry,
+        "action": state.action,
     }
 
 
 def told(state: dict[str, Any]) -> dict[str, Any]:
     """What es.state_at said, with values of Python."""
-    episode, holder, error = state["episode"], state["holder"], state["last_error"]
     read = dict(state)
-    for name in ("organization_id", "owner_id", "parent_chat_id", "root_chat_id"):
+    for name in IDS:
         read[name] = state[name] and UUID(state[name])
+    for name in ("children", "mcp_server_ids"):
+        read[name] = [UUID(each) for each in state[name]]
     for name in ("created_at", "updated_at"):
         read[name] = state[name] and datetime.fromisoformat(state[name])
-    read["last_error"] = error and ChatError.model_validate(error)
-    read["holder"] = holder and (holder["worker"], holder["term"])
-    read["episode"] = episode and (
-        episode["epoch"],
-        episode["attempt"],
-        episode["kind"],
-        episode["version"],
-        datetime.fromisoformat(episode["started_at"]),
-    )
+    for name, shape in SHAPES.items():
+        read[name] = state[name] and shape.validate_python(state[name])
+    read["action"] = state["action"] and _action(state["action"])
     return read
+
+
+def _action(told: dict[str, Any]) -> PendingAction:
+    calls = tuple(PendingCall.model_validate(call) for call in told["tool_calls"])
+    return PendingAction(calls, datetime.fromisoformat(told["deadline"]))
 
 
 async def check(
@@ -128,7 +140,8 @@ async def check(
 ) -> None:
     chat = await write(connection, events, borders)
     states = replayed(list(events))
-    for version in range(len(events) + 1):
+    # at most fifty questions of a long chat: each folds it from its beginning
+    for version in range(0, len(events) + 1, len(events) // 50 + 1):
         border = borders[bisect_left(borders, version)]
         found = told(await state_at(connection, chat, version))
         assert found == summary(states[border])
