@@ -160,7 +160,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """The endpoint bounds bodies; a stream has no use for one."""
         self._untold = 0
-        if not self._client.follows:
+        if self.pipeline or not self._client.follows:
             super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -32,6 +32,13 @@ schema = schemathesis.openapi.from_dict(
 )
 Check = Callable[..., bool | None]
 
+# the service runs in a thread of this process, and its jitter draws from `random`
+# while hypothesis draws a case: not what this warning is about
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module"
+    ":hypothesis.errors.HypothesisDeprecationWarning"
+)
+
 STREAM_S = 0.05
 """A stream lives for so long; it says everything that is there first."""
 

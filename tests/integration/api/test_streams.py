@@ -11,8 +11,9 @@ from uuid import UUID
 
 import pytest
 
+from service import wire
 from tests.fixtures.byhand import ChatByHand
-from tests.integration.api.conftest import PATIENCE_S, Api
+from tests.integration.api.conftest import PATIENCE_S, Api, said
 
 LARGE = 300_000
 """More of a body than the server keeps before it stops reading."""
@@ -21,8 +22,11 @@ LARGE = 300_000
 class Following:
     """A stream on a socket of its own."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._reader = reader
+        self._writer = writer
         self.body = b""
 
     async def until(self, mark: bytes) -> None:
@@ -32,6 +36,18 @@ class Following:
                 size = int(await self._reader.readline(), 16)
                 assert size > 0, "the stream ended"
                 self.body += (await self._reader.readexactly(size + 2))[:-2]
+
+    async def then(self, request: bytes) -> None:
+        """Ask for something else, to be answered when the stream has ended."""
+        self._writer.write(request)
+        await self._writer.drain()
+
+    async def answer(self) -> bytes:
+        """The status line of that answer; the stream ended before it."""
+        async with asyncio.timeout(PATIENCE_S):
+            assert await self._reader.readline() == b"0\r\n"
+            await self._reader.readline()
+            return await self._reader.readline()
 
 
 @asynccontextmanager
@@ -50,14 +66,18 @@ async def follow(
         async with asyncio.timeout(PATIENCE_S):
             head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
-        yield Following(reader)
+        yield Following(reader, writer)
     finally:
         writer.close()
 
 
 def streams(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    """The tasks that are not the connection pool's own."""
-    return {task for task in tasks if "psycopg_pool" not in repr(task.get_stack())}
+    """The tasks of requests, and those of streams; pool and tail have theirs, too."""
+    return {
+        task
+        for task in tasks
+        if "run_asgi" in repr(task) or "api/stream.py" in repr(task)
+    }
 
 
 async def ended(tasks: set[asyncio.Task[Any]]) -> None:
@@ -79,6 +99,24 @@ async def test_a_stream_is_one_task_that_ends_when_its_client_leaves(
         assert api.stack.hub.followers == 1
     await ended(tasks)
     assert api.stack.hub.followers == 0
+
+
+async def test_a_request_behind_a_stream_keeps_its_body(api: Api) -> None:
+    chat = await api.create()
+    body = wire.dumps(said("behind"))
+    async with follow(api, chat["id"]) as client:
+        await client.until(b"event: caught_up")
+        await client.then(
+            b"POST /api/v1/chats HTTP/1.1\r\nhost: x\r\n"
+            b"content-type: application/json\r\n"
+            + f"authorization: Bearer {api.token}\r\n".encode()
+            + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        # an answer on another connection: the first one's bytes have been read, too
+        await api.get("/healthz")
+        api.stack.hub.reset()
+        await client.until(b"event: bye")
+        assert await client.answer() == b"HTTP/1.1 201 Created\r\n"
 
 
 async def test_what_is_written_past_asgi_has_the_same_bytes(api: Api) -> None:

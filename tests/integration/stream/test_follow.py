@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from service.db.guard import Guard
 from service.db.pool import Database
 from service.stream.snapshot import snapshot
@@ -205,12 +207,16 @@ async def test_a_cursor_that_cannot_be_honoured_gets_a_resync(stack: Stack) -> N
             assert first.data["chat"]["id"] == str(chat.id)
 
 
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "asgi"])
 async def test_a_slow_follower_reads_the_log_and_misses_nothing(
-    database: Database, guard: Guard
+    database: Database, guard: Guard, direct: bool
 ) -> None:
     async with Stack(database, guard, ring_frames=16) as small:
         chat = await ChatByHand.create(small)
-        async with small.follow(chat.id) as slow, small.follow(chat.id) as quick:
+        async with (
+            small.follow(chat.id, direct=direct) as slow,
+            small.follow(chat.id, direct=not direct) as quick,
+        ):
             await slow.until(seen("caught_up"))
             slow.taking.clear()
             for number in range(19):
@@ -286,12 +292,15 @@ async def test_a_follower_that_waits_for_parts_hears_the_heartbeat(
         assert client.named("message_part") == client.named("resync") == []
 
 
-async def test_a_stalled_follower_is_cut(database: Database, guard: Guard) -> None:
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "asgi"])
+async def test_a_stalled_follower_is_cut(
+    database: Database, guard: Guard, direct: bool
+) -> None:
     async with Stack(
         database, guard, heartbeat_s=0.05, send_timeout_s=0.1
     ) as impatient:
         chat = await ChatByHand.create(impatient)
-        async with impatient.follow(chat.id) as client:
+        async with impatient.follow(chat.id, direct=direct) as client:
             await client.until(seen("caught_up"))
             client.taking.clear()
             async with asyncio.timeout(PATIENCE_S):
