@@ -40,7 +40,15 @@ from service.domain.events.chat import (
 from service.errors import Rejection
 from tests import builders as b
 from tests.property.domain.anything import EVENTS
-from tests.property.domain.courses import COURSES, Course, Intent, replayed, run
+from tests.property.domain.courses import (
+    COURSES,
+    Course,
+    Intent,
+    command_for,
+    intents,
+    replayed,
+    run,
+)
 
 # a course is long, and the machine may be busy: fewer of them, without a stopwatch
 COURSE = settings(
@@ -158,6 +166,19 @@ def test_a_worker_that_does_what_is_next_brings_the_chat_to_rest(
 @given(st.lists(EVENTS | st.none(), max_size=12))
 def test_any_state_has_a_next_action(events: list[ChatEvent | None]) -> None:
     next_action(fold(ChatState(), events))
+
+
+@settings(deadline=None)
+@given(st.lists(EVENTS | st.none(), max_size=12), st.lists(intents(), max_size=12))
+def test_any_state_answers_any_command(
+    events: list[ChatEvent | None], course: list[Intent]
+) -> None:
+    """Also a state that no chat is ever in: the answer may be no, but there is one."""
+    state = fold(ChatState(), events)
+    for intent in course:
+        decision = decide(state, command_for(intent, state))
+        if not isinstance(decision, Rejection):
+            state = fold(state, decision)
 
 
 @COURSE
