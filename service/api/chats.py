@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
+from psycopg.errors import UndefinedTable
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.body import idempotency_key, read_body
 from service.api.context import context_of, load_chat, subject_of
 from service.api.fields import VERSION_MAX
-from service.api.freshness import wait_for_version
+from service.api.freshness import STALE, wait_for_version
 from service.api.perform import CHATS, Asked, chat_response, json_response, perform
 from service.api.problems import invalid
 from service.api.query import Query
@@ -21,7 +22,7 @@ from service.domain.chat.title import fallback_title
 from service.domain.commands.chat import CreateChat
 from service.domain.ids import UserId, derive_chat_id
 from service.errors import FieldError, Rejection
-from service.readmodels.chats import ChatFilters, get_extras
+from service.readmodels.chats import ChatFilters, Extras, get_extras
 from service.readmodels.chats import list_chats as read_chats
 
 
@@ -87,8 +88,12 @@ async def get_chat(request: Request) -> Response:
         shown = public_chat(chat_id, past.state) | {"at_version": then}
         return json_response(shown, about=(chat_id, past.version))
     stale = await wait_for_version(request, subject, ("chats",))
-    async with context_of(request).pool.connection() as connection:
-        extras = await get_extras(connection, chat_id)
+    try:
+        async with context_of(request).pool.connection() as connection:
+            extras = await get_extras(connection, chat_id)
+    except UndefinedTable:
+        # the chat itself needs no read model
+        extras, stale = Extras(0, ()), {STALE: "chats"}
     return json_response(
         {
             **public_chat(chat_id, loaded.state),

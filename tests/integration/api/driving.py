@@ -17,8 +17,9 @@ from service.domain.commands.chat import (
     CreateChat,
     DraftMessage,
     RequireAction,
+    ScheduleRetry,
 )
-from service.domain.events.chat import ChatEvent, MessageQueued
+from service.domain.events.chat import ChatError, ChatEvent, MessageQueued
 from service.domain.ids import CHAT
 from service.domain.parts import TextPart, ToolCallPart
 from service.eventstore import codec
@@ -153,6 +154,24 @@ async def call_client(api: Api, chat: ChatByHand, *call_ids: str) -> None:
             **fence,
             epoch=(await chat.state()).epoch,
             deadline=api.stack.now() + timedelta(minutes=5),
+        )
+    )
+
+
+async def retry(api: Api, chat: ChatByHand) -> None:
+    """The open attempt failed, and is tried again at once."""
+    state = await chat.state()
+    assert state.holder is not None
+    await chat.execute(
+        ScheduleRetry(
+            now=api.stack.now(),
+            worker=state.holder.worker,
+            term=state.holder.term,
+            epoch=state.epoch,
+            attempt=state.attempt,
+            delay_ms=1000,
+            retrying_at=api.stack.now(),
+            error=ChatError(message="busy", kind="overloaded", retryable=True),
         )
     )
 
