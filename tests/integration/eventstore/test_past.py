@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.db.guard import Guard
-from service.db.pool import Database
+from service.db.pool import Connection, Database
 from service.domain.chat.evolve import fold
 from service.domain.chat.state import ChatState
-from service.errors import Rejection
-from service.eventstore import past
+from service.errors import DatabaseAway, Rejection
+from service.eventstore import past, store
 from service.eventstore.handle import Chats
+from service.eventstore.records import RecordedEvent, StreamName
 from tests.builders import commit_step, create, draft, send
 from tests.fixtures.purging import purge
 from tests.integration.eventstore.replicas import (
@@ -104,3 +105,24 @@ async def test_a_chat_is_read_again_after_a_create(chats: Chats) -> None:
     chat_id = uuid4()
     await told(chats, chat_id, create("hi", system_prompt="be brief"))
     assert (await chats.load_at(chat_id, 1)).version == 3
+
+
+async def test_pages_of_another_history_are_not_folded_together(
+    database: Database, chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restored server took over between two pages."""
+    monkeypatch.setattr(past, "LOAD_PAGE", 2)
+    chat_id, other_id = await idle(chats), await idle(chats)
+    other = await recorded(database, other_id)
+    read = store.read_stream
+
+    async def restored(
+        connection: Connection, stream: StreamName, after_version: int, limit: int
+    ) -> list[RecordedEvent]:
+        page = await read(connection, stream, after_version, limit)
+        return [other[e.version - 1] for e in page] if after_version == 3 else page
+
+    assert (await chats.load_at(chat_id, 6)).version == 6
+    monkeypatch.setattr(store, "read_stream", restored)
+    with pytest.raises(DatabaseAway):
+        await chats.load_at(chat_id, 6)
