@@ -93,6 +93,21 @@ async def test_cors_lets_the_listed_origin_in_and_nobody_else(api: Api) -> None:
     assert "idempotent-replayed" in exposed
 
 
+async def test_cors_lets_every_method_through(api: Api) -> None:
+    for operation in OPERATIONS:
+        asked = await api.http.options(
+            operation.path.format(chat_id=UUID(int=1), message_id=1, queued_id=1),
+            headers={
+                "origin": ORIGIN,
+                "access-control-request-method": operation.method,
+                "access-control-request-headers": "authorization,idempotency-key",
+            },
+        )
+        assert asked.status_code == 200, operation.path
+        allowed = asked.headers["access-control-allow-methods"].split(", ")
+        assert operation.method in allowed
+
+
 async def test_one_record_a_request_without_content_or_token(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
