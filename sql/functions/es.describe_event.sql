@@ -6,10 +6,28 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT pg_catalog.concat_ws(', ',
     data ->> 'role', data ->> 'kind', data ->> 'title',
+    'before: ' || (data ->> 'previous'),
+    CASE WHEN NOT data ? 'title' THEN 'labels ' || (data ->> 'labels') END,
+    CASE WHEN NOT data ? 'title' AND data ? 'plan_mode'
+      THEN CASE data ->> 'plan_mode' WHEN '' THEN 'no plan' ELSE 'plan first' END
+    END,
+    'sort key ' || (data ->> 'sort_key'),
+    'workspace ' || (data ->> 'workspace_id'),
+    'model config ' || (data ->> 'model_config_id'),
+    'servers ' || (data ->> 'mcp_server_ids'),
+    'read up to ' || (data ->> 'message_id'), 'child ' || (data ->> 'child_id'),
+    'without ' || (data ->> 'from_id') || ' and all that followed',
+    'from ' || (data #>> '{origin,chat_id}') || ' at version '
+      || (data #>> '{origin,version}'),
     'by ' || (data ->> 'worker'), 'term ' || (data ->> 'term'),
     'by ' || (data ->> 'actor'), data ->> 'reason', data ->> 'finish_reason',
+    'calls ' || (nullif(pg_catalog.jsonb_path_query_array(
+      data, '$.tool_calls[*].tool_name'), '[]') #>> '{}'),
+    'until ' || (data ->> 'deadline'), 'for ' || (data ->> 'tool_call_ids'),
+    'again in ' || (data ->> 'delay_ms') || ' ms',
     data #>> '{error,message}', 'turn ' || (data ->> 'turn_id'),
-    'from the queue: ' || (data ->> 'queued_id'), 'was ' || (data ->> 'was'),
+    CASE WHEN data ? 'role' THEN 'from the queue: ' ELSE 'in the queue: ' END
+      || (data ->> 'queued_id'), 'was ' || (data ->> 'was'),
     pg_catalog.to_json(pg_catalog."left"(pg_catalog.jsonb_path_query_first(
       data, '$.parts[*].text') #>> '{}', 60))::text)
 $$;

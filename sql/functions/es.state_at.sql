@@ -10,14 +10,18 @@ SET enable_bitmapscan = off
 AS $$
 DECLARE
   s jsonb := '{"version": 0, "exists": false, "status": "waiting", "title": "",
-    "archived": false, "client_type": "api", "labels": {}, "epoch": 0,
-    "attempt": 0, "episode": null, "holder": null, "term": 0, "turn_id": null,
-    "last_error": null, "organization_id": null, "owner_id": null,
-    "parent_chat_id": null, "root_chat_id": null, "created_at": null}';
-  c_over jsonb := '{"status": "waiting", "turn_id": null, "episode": null}';
+    "title_source": "fallback", "archived": false, "client_type": "api",
+    "labels": {}, "epoch": 0, "attempt": 0, "episode": null, "holder": null,
+    "term": 0, "turn_id": null, "turn_plan_mode": "", "last_error": null,
+    "organization_id": null, "owner_id": null, "parent_chat_id": null,
+    "root_chat_id": null, "children": [], "origin": null, "created_at": null,
+    "plan_mode": "", "workspace_id": null, "model_config_id": null,
+    "mcp_server_ids": [], "client_tools": [], "pin_key": null, "read_up_to": 0,
+    "first_unread": null, "retry": null, "action": null, "compaction": null}';
   v_border int;
+  v_change jsonb;
   v_queue int[] := '{}';
-  v_messages int := 0;
+  v_messages int[] := '{}';
   v_updated text;
   e record;
 BEGIN
@@ -31,47 +35,40 @@ BEGIN
   LOOP
     s := jsonb_set(s, '{version}', to_jsonb(e.version));
     CONTINUE WHEN e.type IN ('erased', 'stream_purged');
-    s := s || CASE e.type
-      WHEN 'chat_created' THEN
-        '{"parent_chat_id": null, "root_chat_id": null, "exists": true}'
-        || (e.d - '{at,title_source}'::text[])
-        || jsonb_build_object('created_at', e.d -> 'at')
-      WHEN 'message_appended' THEN
-        jsonb_build_object('epoch', e.version, 'attempt', 0) || CASE
-          WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
-            jsonb_build_object('status', 'running', 'turn_id', e.version)
-          ELSE '{}' END
-      WHEN 'message_queued' THEN '{}'
-      WHEN 'run_acquired' THEN jsonb_build_object('holder', e.d - 'at',
-        'term', greatest((s ->> 'term')::int, (e.d ->> 'term')::int))
-      WHEN 'run_abandoned' THEN '{"holder": null}'
-      WHEN 'generation_attempt_started' THEN jsonb_build_object('episode',
-        (e.d - 'at') || jsonb_build_object('version', e.version, 'started_at',
-          e.d -> 'at'), 'attempt', e.d -> 'attempt')
-      WHEN 'step_committed' THEN '{"episode": null}'
-      WHEN 'interrupt_requested' THEN jsonb_build_object('status',
-        CASE s ->> 'status' WHEN 'running' THEN 'interrupting'
-          WHEN 'requires_action' THEN 'running' ELSE s ->> 'status' END)
-      WHEN 'turn_failed' THEN c_over || jsonb_build_object('status', 'error',
-        'last_error', e.d -> 'error')
-      WHEN 'turn_finished' THEN c_over
-      WHEN 'interruption_finished' THEN c_over END;
+    v_change := es.change_of_metadata(s, e.type, e.d);
+    IF v_change IS NULL OR e.type IN ('chat_archived', 'chat_unarchived') THEN
+      -- What is about the chat leaves it in its place, but for these two.
+      v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
+    END IF;
+    s := s || coalesce(v_change, es.change_of_turn(s, e.version, e.type, e.d),
+      es.change_of_history(s, e.version, e.type, e.d));
     IF s IS NULL THEN
       RAISE 'event % has the unknown type %', e.version, e.type
         USING ERRCODE = 'ES500', HINT = 'a newer release wrote it: migrate';
     END IF;
-    IF e.type = 'message_appended' THEN
-      v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
-      v_messages := v_messages + 1;
-    ELSIF e.type = 'message_queued' THEN v_queue := v_queue || e.version;
-    END IF;
-    v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
+    CASE e.type
+      WHEN 'message_appended' THEN
+        v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
+        v_messages := v_messages || e.version;
+      WHEN 'message_queued' THEN v_queue := v_queue || e.version;
+      WHEN 'queue_item_deleted' THEN
+        v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
+      WHEN 'queue_item_moved' THEN
+        IF (e.d ->> 'queued_id')::int = ANY (v_queue) THEN
+          v_queue := (e.d ->> 'queued_id')::int
+            || array_remove(v_queue, (e.d ->> 'queued_id')::int);
+        END IF;
+      WHEN 'queue_cleared', 'chat_forked' THEN v_queue := '{}';
+      WHEN 'history_truncated' THEN v_messages := ARRAY(
+        SELECT m FROM unnest(v_messages) AS m WHERE m < (e.d ->> 'from_id')::int);
+      ELSE NULL;
+    END CASE;
   END LOOP;
   IF NOT FOUND AND v_border IS DISTINCT FROM 0 THEN
     RAISE 'there is no chat %', chat USING ERRCODE = 'ES404';
   END IF;
-  RETURN s || jsonb_build_object('queue', v_queue, 'messages', v_messages,
-    'updated_at', v_updated,
+  RETURN s || jsonb_build_object('queue', v_queue,
+    'messages', cardinality(v_messages), 'updated_at', v_updated,
     'last_error', CASE s ->> 'status' WHEN 'error' THEN s -> 'last_error' END);
 END
 $$;

@@ -30,6 +30,11 @@ BEGIN
   LEFT JOIN ops.leases AS l ON l.chat_id = r.chat_id
   WHERE r.since < clock_timestamp() - coalesce(l.lease_time, interval '30 s')
     AND coalesce(l.heartbeat_at + l.lease_time, '-infinity') < clock_timestamp()
+    -- What waits for its client needs nobody before the client's time is up.
+    AND (r.status <> 'requires_action' OR coalesce((
+      SELECT (e.data ->> 'deadline')::timestamptz FROM es.events AS e
+      WHERE e.stream_id = r.chat_id AND e.version = r.version
+    ), r.since) < clock_timestamp() - coalesce(l.lease_time, interval '30 s'))
   UNION ALL
   SELECT r.chat_id, 'no progress', m.moved_at,
     r.status || ', nothing new from ' || l.worker

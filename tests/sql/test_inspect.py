@@ -7,8 +7,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from service.db.pool import Connection
+from service.domain.events.chat import ChatEvent
+from service.domain.events.data import encode_data
+from tests import builders as b
 from tests.sql.batch import Batch, append, rows, value
 from tests.sql.conftest import Open
 
@@ -95,6 +99,44 @@ async def test_long_text_is_cut(service: Connection) -> None:
         [text],
     )
     assert detail == '"say \\"' + "x" * 55 + '"'
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (b.title_changed("tea", "hello"), "tea, before: hello, by {actor}"),
+        (b.labels_changed(team="a"), 'labels {{"team": "a"}}, by {actor}'),
+        (b.pinned("m"), "sort key m, by {actor}"),
+        (b.unpinned(), "by {actor}"),
+        (b.plan_mode_changed("plan"), "plan first, by {actor}"),
+        (b.plan_mode_changed(""), "no plan, by {actor}"),
+        (b.workspace_bound(b.CHAT), f"workspace {b.CHAT}, by {{actor}}"),
+        (b.model_changed(b.CHAT), f"model config {b.CHAT}, by {{actor}}"),
+        (b.servers_changed(b.CHAT), f'servers ["{b.CHAT}"], by {{actor}}'),
+        (b.chat_archived(), "by {actor}"),
+        (b.read_cursor_moved(5), "read up to 5, by {actor}"),
+        (b.child_spawned(b.CHAT), f"child {b.CHAT}, by {{actor}}"),
+        (b.truncated(4), "without 4 and all that followed, by {actor}"),
+        (b.forked(7), f"from {b.CHAT} at version 7, by {{actor}}"),
+        (b.queue_item_moved(5), "by {actor}, in the queue: 5"),
+        (b.user("hi", queued_id=5), 'user, from the queue: 5, "hi"'),
+        (b.queue_cleared(), "by {actor}"),
+        (b.retry_scheduled(2), "again in 1000 ms, the model is away"),
+        (b.action_required(b.browse("c1")), 'calls ["browser"], until {deadline}'),
+        (b.results_submitted("c1"), 'by {actor}, for ["c1"]'),
+        (b.calls_cancelled("c1", reason="late"), 'by {actor}, late, for ["c1"]'),
+        (b.compaction_requested(), "by {actor}"),
+        (b.reconciled(), "by {actor}, {error}"),
+    ],
+    ids=lambda value: getattr(value, "type", ""),
+)
+async def test_line_says_what_is_in_the_event(
+    service: Connection, event: ChatEvent, line: str
+) -> None:
+    data = encode_data(event)
+    told = await value(service, "SELECT es.describe_event(%s)", [Jsonb(data)])
+    facts = data | {"error": data.get("error", {}).get("message")}
+    assert told == line.format(**facts)
 
 
 async def test_diff_shows_the_fields_that_changed(

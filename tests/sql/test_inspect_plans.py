@@ -64,7 +64,7 @@ FUNCTIONS = [
 VIEWS = [
     ("ops.log_overview", 1),
     ("ops.event_rates", 5 * 25),
-    ("ops.projection_lag", 10),
+    ("ops.projection_lag", 15),
     ("ops.stuck_chats", 40),
     ("ops.lease_overview", 0),
 ]

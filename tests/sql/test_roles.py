@@ -40,6 +40,9 @@ READS = ["find_request", "read_log", "read_stream"]
 CHECKS = ["chain", "chain_next", "payload_hash", "verify", "verify_positions"]
 
 INSPECTS = [
+    "change_of_history",
+    "change_of_metadata",
+    "change_of_turn",
     "chat_diff",
     "chat_timeline",
     "describe_event",

@@ -91,6 +91,30 @@ async def test_runnable_chat_without_a_fresh_lease_is_stuck(
 
 
 @pytest.mark.parametrize(
+    ("left", "expected"),
+    [("1 min", []), ("-5 s", []), ("-1 min", ["no worker"])],
+)
+async def test_chat_that_waits_for_its_client_is_not_stuck_before_the_deadline(
+    service: Connection,
+    admin: Connection,
+    database: Database,
+    open_as: Open,
+    left: str,
+    expected: list[str],
+) -> None:
+    """And not in the moment after it, in which a worker takes it."""
+    stream, dba = uuid4(), await open_as("dba")
+    ((deadline,),) = await rows(
+        admin, "SELECT (clock_timestamp() + %s::interval)::text", [left]
+    )
+    await append(service, stream, "chat_created")
+    await append(service, stream, "action_required", data={"deadline": deadline})
+    await running(database, admin, stream, "10 min", "requires_action")
+    found = await rows(dba, "SELECT problem FROM ops.stuck_chats")
+    assert found == [(problem,) for problem in expected]
+
+
+@pytest.mark.parametrize(
     ("lease_time", "expected"), [("5 s", ["no worker"]), ("5 min", [])]
 )
 async def test_each_lease_has_its_own_time(

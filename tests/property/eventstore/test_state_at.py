@@ -38,7 +38,7 @@ from tests.property.domain.courses import COURSES, PARKING, Intent, replayed, ru
 STATE_AT = "SELECT es.state_at(%s, %s)"
 
 REAL = settings(
-    max_examples=250,
+    max_examples=12,
     deadline=None,
     # an example takes a second: shrinking one would take minutes
     phases=[Phase.explicit, Phase.generate],
