@@ -32,7 +32,7 @@ from psycopg import sql
 from service.db.guard import Guard
 from service.domain.chat.state import Status
 from service.domain.ids import ChatId
-from service.errors import Rejection, WrongExpectedVersion
+from service.errors import DatabaseAway, Rejection, WrongExpectedVersion
 from service.eventstore.records import (
     AppendRequest,
     NewEvent,
@@ -62,6 +62,9 @@ PARTS = """
 SELECT count(*) FROM es.live_parts
 WHERE chat_id = %s AND epoch = %s AND attempt = %s
 """
+
+
+HEADER = ("title", "pinned", "last_read_message_id", "labels", "archived")
 
 
 class Watcher:
@@ -136,10 +139,11 @@ class Following(RuleBasedStateMachine):
         return task.result()
 
     def act(self, work: Coroutine[Any, Any, None]) -> None:
-        """A command may be rejected; nothing else may go wrong."""
+        """A command may be rejected, or told that the database is away, which it is
+        when connections were killed; nothing else may go wrong."""
 
         async def tried() -> None:
-            with suppress(Rejection):
+            with suppress(Rejection, DatabaseAway):
                 await work
 
         self.run(tried())
@@ -163,7 +167,25 @@ class Following(RuleBasedStateMachine):
     def interrupt(self, chat: ChatByHand) -> None:
         self.act(chat.interrupt())
 
-    @rule(chat=chats, parts=st.integers(0, 4), end=st.sampled_from("afcn"))
+    @rule(chat=chats)
+    def edit(self, chat: ChatByHand) -> None:
+        self.act(chat.edit("rather"))
+
+    @rule(chat=chats, title=st.sampled_from("abc"))
+    def rename(self, chat: ChatByHand, title: str) -> None:
+        self.act(chat.rename(title))
+
+    @rule(chat=chats, last=st.booleans())
+    def change_the_queue(self, chat: ChatByHand, last: bool) -> None:
+        async def change() -> None:
+            if (await chat.state()).queue:
+                await (chat.promote_last() if last else chat.delete_first())
+
+        self.act(change())
+
+    # a: another attempt, f: it fails, c: it is committed, n: it goes on, r: it is made
+    # again later, q: it calls the client's tool
+    @rule(chat=chats, parts=st.integers(0, 4), end=st.sampled_from("afcnrqq"))
     def work(self, chat: ChatByHand, parts: int, end: str) -> None:
         """A worker takes the chat one step on."""
         self.act(self._work(chat, parts, end))
@@ -173,7 +195,10 @@ class Following(RuleBasedStateMachine):
             await chat.acquire()
         state = await chat.state()
         if state.status is Status.INTERRUPTING:
-            await chat.finish_interruption("part" if parts else None)
+            partial = "part" if parts and state.episode else None
+            await chat.finish_interruption(partial)
+        elif state.status is Status.REQUIRES_ACTION:
+            await chat.answer("blue")
         elif state.messages[-1].role == "assistant":
             await chat.finish()
         else:
@@ -184,6 +209,10 @@ class Following(RuleBasedStateMachine):
                 await chat.commit("x")
             elif end == "f":
                 await chat.fail()
+            elif end == "r":
+                await chat.retry_later()
+            elif end == "q":
+                await chat.ask_client()
 
     @rule(chat=chats)
     def append_at_the_wrong_version(self, chat: ChatByHand) -> None:
@@ -295,6 +324,14 @@ class Following(RuleBasedStateMachine):
         assert screen.queue == fresh["queued_messages"]
         assert screen.status == fresh["chat"]["status"]
         assert screen.error == fresh["chat"]["last_error"]
+        assert (screen.action, screen.retry) == (
+            fresh["action_required"],
+            fresh["retry"],
+        )
+        assert screen.chat is not None
+        assert {k: screen.chat[k] for k in HEADER} == {
+            k: fresh["chat"][k] for k in HEADER
+        }  # type: ignore[literal-required]
         assert (screen.preview.seq if screen.preview else 0) == said
 
 
