@@ -83,7 +83,10 @@ PARTS: Mapping[str, Sequence[Sign]] = {
         Sign("counter", "stopped", "Projections stopped"),
         Sign("counter", "reconnects", "Connections lost"),
     ),
-    "worker": (Sign("gauge", "running", "Chats that run here"),),
+    "worker": (
+        Sign("gauge", "running", "Chats that run here"),
+        Sign("gauge", "waiting", "Chats held here that only wait"),
+    ),
     "lease": (
         Sign("gauge", "held", "Leases that this worker renews"),
         Sign("counter", "heartbeats", "Heartbeats that the database answered"),

@@ -75,7 +75,7 @@ class Settings(BaseModel):
     lease_s: float = Field(default=30.0, gt=0, validate_default=True)
     """A worker silent for so long has lost its chats; three heartbeats."""
     worker_slots: int = Field(default=200, ge=1)
-    """Chats that one worker runs at a time."""
+    """Chats that one worker runs at a time; those that only wait take none."""
     shutdown_grace_s: float = Field(default=10.0, ge=0)
     """How long running turns may finish their step before they are given back."""
     scripted_rate: float = Field(default=50.0, gt=0)

@@ -70,6 +70,8 @@ class Candidates:
 
     def offer(self, chat_id: UUID, *, urgent: bool = False, late: int = 0) -> None:
         """It may need a worker; try it when it is our turn, and `late` turns later."""
+        if chat_id in self._urgent or (chat_id in self._others and not urgent):
+            return
         self._forget_timer(chat_id)
         steps = late + self._place(chat_id) + LOAD_STEPS * self._load()
         if steps == 0:
