@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.domain.chat.calls import REPLACED, cancel
+from service.domain.chat.metadata import plan_mode_changed
 from service.domain.chat.queue import answers, promoted
 from service.domain.chat.state import ChatState, QueuedMessage, Status
 from service.domain.commands.chat import DeleteQueued, EditMessage, PromoteQueued
@@ -40,7 +41,9 @@ def edit(state: ChatState, command: EditMessage) -> list[ChatEvent] | Rejection:
     )
     truncated = HistoryTruncated(at=now, from_id=target.id, actor=actor)
     cleared = [QueueCleared(at=now, actor=actor)] if state.queue else []
-    return [truncated, *cleared, *answers(kept, now), message]
+    wanted = command.settings.plan_mode if command.settings else None
+    plan = plan_mode_changed(state, wanted, now, actor)
+    return [*plan, truncated, *cleared, *answers(kept, now), message]
 
 
 def delete_queued(
@@ -85,10 +88,19 @@ def promote_queued(
 def _settings(
     kept: TurnSettings | None, given: TurnSettings | None
 ) -> TurnSettings | None:
-    """What was given, and what the old message had for the rest."""
-    if kept is None or given is None:
-        return given or kept
-    return kept.model_copy(update=given.model_dump(exclude_none=True))
+    """What was given, and what the old message had for the rest.
+
+    But for the plan mode: that is the chat's, which may have another one by now.
+    """
+    wanted = given or TurnSettings()
+    if kept is None:
+        return given
+    merged = TurnSettings(
+        model=wanted.model or kept.model,
+        reasoning_effort=wanted.reasoning_effort or kept.reasoning_effort,
+        plan_mode=wanted.plan_mode,
+    )
+    return None if merged == TurnSettings() else merged
 
 
 def _queued(state: ChatState, queued_id: int) -> QueuedMessage | None:

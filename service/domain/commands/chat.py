@@ -99,7 +99,8 @@ class SendMessage(_Command):
 class EditMessage(_Command):
     """Take back a user message and all that followed, and say this instead.
 
-    The new message keeps the settings of the old one, but for those that are given.
+    The new message keeps the settings of the old one, but for those that are given, and
+    for the plan mode: that is the chat's, at once also one that is given.
     """
 
     sender_id: UUID

@@ -10,6 +10,7 @@ from service.domain.chat.transitions import classify
 from service.domain.events.chat import ChatEvent, TurnSettings
 from tests.builders import (
     BROWSER,
+    a_chat,
     a_request,
     a_turn,
     an_answer,
@@ -30,6 +31,7 @@ from tests.builders import (
     given_state,
     interrupt_requested,
     interruption_finished,
+    plan_mode_changed,
     promote_queued,
     queue_cleared,
     queue_item_deleted,
@@ -103,6 +105,30 @@ def test_an_edit_keeps_the_settings_that_it_does_not_give() -> None:
     other = chat.when(edit(2, settings=TurnSettings(model="m2"))).events[-1]
     both = TurnSettings(model="m2", reasoning_effort="high")
     assert other == user("rather", settings=both)
+
+
+def test_an_edit_has_the_plan_mode_that_the_chat_has_by_now() -> None:
+    planned = user(settings=TurnSettings(model="m1", plan_mode="plan"))
+    chat = given(created(plan_mode="plan"), planned, plan_mode_changed(""))
+    again = chat.when(edit(2))
+    again.then(truncated(2), user("rather", settings=TurnSettings(model="m1")))
+    assert again.state.turn_plan_mode == ""
+    asked = TurnSettings(plan_mode="plan")
+    outcome = chat.when(edit(2, settings=asked))
+    outcome.then(
+        plan_mode_changed("plan"),
+        truncated(2),
+        user("rather", settings=TurnSettings(model="m1", plan_mode="plan")),
+    )
+    assert outcome.state.turn_plan_mode == "plan"
+
+
+def test_an_edit_of_a_message_without_settings_has_none_or_those_given() -> None:
+    given(*a_chat()).when(edit(2)).then(truncated(2), user("rather"))
+    asked = TurnSettings(model="m1")
+    given(*a_chat()).when(edit(2, settings=asked)).then(
+        truncated(2), user("rather", settings=asked)
+    )
 
 
 def test_an_edit_keeps_the_visibility_of_what_it_replaces() -> None:

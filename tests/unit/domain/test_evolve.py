@@ -268,7 +268,10 @@ def test_a_turn_keeps_the_plan_mode_that_it_began_with() -> None:
 
 
 def test_a_turn_that_asks_for_no_plan_mode_has_the_chats() -> None:
-    planning = [created(plan_mode="plan"), user(settings=TurnSettings(model="m1"))]
+    planning: list[ChatEvent] = [
+        created(plan_mode="plan"),
+        user(settings=TurnSettings(model="m1")),
+    ]
     assert state_of(*planning).turn_plan_mode == "plan"
     assert state_of(*a_chat()).turn_plan_mode == ""
     told = user(settings=TurnSettings(plan_mode=""))
