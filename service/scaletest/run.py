@@ -31,6 +31,9 @@ LABEL = "scaletest"
 """Of every chat, with a value of this run."""
 
 
+Wrap = Callable[[httpx2.AsyncBaseTransport], httpx2.AsyncBaseTransport]
+
+
 class Difference(NamedTuple):
     """A chat that is not whole."""
 
@@ -69,15 +72,24 @@ class Report:
         return self.whole and self.completed == self.compared == chats
 
 
-async def run(plan: Plan, *, on_turn: Callable[[int], None] = lambda _: None) -> Report:
-    """Run it; `on_turn` hears how many turns are completed."""
+async def run(
+    plan: Plan,
+    *,
+    on_turn: Callable[[int], None] = lambda _: None,
+    wrap: Wrap = lambda transport: transport,
+) -> Report:
+    """Run it; `on_turn` hears how many turns are completed.
+
+    `wrap` may put something between the chats and the service, which a test of the
+    test does.
+    """
     report = Report(plan, secrets.token_hex(4), Figures())
     urls = plan.metrics_urls or (f"{plan.url.rstrip('/')}/metrics",)
     async with AsyncExitStack() as stack:
         vitals = await stack.enter_async_context(Vitals(urls, plan.token))
         secure = httpx2.create_ssl_context()
         clients = [
-            await stack.enter_async_context(_client(plan, secure))
+            await stack.enter_async_context(_client(plan, secure, wrap))
             for _ in range(min(CLIENTS, plan.chats))
         ]
         shared = _shared(report, on_turn)
@@ -110,10 +122,11 @@ def _shared(report: Report, on_turn: Callable[[int], None]) -> Shared:
     )
 
 
-def _client(plan: Plan, secure: ssl.SSLContext) -> Client:
+def _client(plan: Plan, secure: ssl.SSLContext, wrap: Wrap) -> Client:
     """With as many connections as it takes: a stream each, and requests."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-    http = httpx2.AsyncClient(timeout=TIMEOUT_S, limits=limits, verify=secure)
+    transport = wrap(httpx2.AsyncHTTPTransport(verify=secure, limits=limits))
+    http = httpx2.AsyncClient(timeout=TIMEOUT_S, transport=transport)
     return Client(plan.url, plan.token, http=http)
 
 

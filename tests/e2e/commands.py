@@ -34,10 +34,12 @@ class Ran:
         return [wire.loads(line) for line in self.out.splitlines()]
 
 
-async def command(environ: dict[str, str], *arguments: str) -> Ran:
+async def command(
+    environ: dict[str, str], *arguments: str, patience_s: float = COMMAND_S
+) -> Ran:
     """Run it to its end."""
     async with started(environ, *arguments) as process:
-        async with asyncio.timeout(COMMAND_S):
+        async with asyncio.timeout(patience_s):
             out, err = await process.communicate()
     assert process.returncode is not None
     assert "Traceback" not in err.decode()

@@ -1,0 +1,1 @@
+"""The scale test on values."""
