@@ -126,3 +126,86 @@ def test_advancing_without_frames_comes_to_the_same_view() -> None:
         view = advance(view, event, at_border=True)
         shown, _ = see(shown, b.CHAT, event, at_border=True)
         assert view == shown
+
+
+def test_an_edit_of_a_running_turn_drops_its_preview_and_ends_it() -> None:
+    edit = [b.truncated(2), b.queue_cleared(), b.user("rather")]
+    frames = show(b.a_chat(), [b.acquired()], [b.attempt(2)], [b.queued()], edit)
+    assert [[name for name, _ in event] for event in frames[-3:]] == [
+        ["preview_reset", "history_truncated", "turn_finished"],
+        ["queue_update"],
+        ["message"],
+    ]
+    (_, (_, gone), (_, over)) = frames[-3]
+    assert gone["from_id"] == 2
+    assert (over["turn_id"], over["outcome"]) == (2, "interrupted")
+
+
+def test_an_edit_of_an_idle_chat_ends_no_turn() -> None:
+    edit = [b.truncated(2), b.user("rather")]
+    assert names(b.an_idle_chat(), edit)[-2:] == [
+        ["history_truncated"],
+        ["message", "status"],
+    ]
+
+
+def test_what_is_done_to_the_queue_shows_all_of_it() -> None:
+    frames = show(
+        b.a_chat(), [b.queued("one")], [b.queued("two")], [b.queue_item_moved(4)],
+        [b.queue_item_deleted(3)],
+    )  # fmt: skip
+    shown = [data["queued_messages"] for ((_, data),) in frames[2:]]
+    assert [[item["id"] for item in queue] for queue in shown] == [
+        [3], [3, 4], [4, 3], [4],
+    ]  # fmt: skip
+
+
+def test_a_failed_attempt_shows_when_the_next_one_is_made() -> None:
+    begun = [b.a_chat(), [b.acquired()], [b.attempt(2)]]
+    *_, frames, again = show(*begun, [b.retry_scheduled(2)], [b.attempt(2, 2)])
+    assert [name for name, _ in frames] == ["preview_reset", "retry"]
+    banner = frames[1][1]
+    assert (banner["attempt"], banner["error"]["kind"]) == (1, b.ERROR.kind)
+    assert banner["retrying_at"].endswith("Z")
+    # the banner goes with the reset of a preview that nobody has
+    assert [(name, data["attempt"]) for name, data in again] == [("preview_reset", 1)]
+
+
+def test_calls_that_wait_for_a_client_come_with_their_arguments() -> None:
+    call = b.browse(args={"url": "x"})
+    *_, frames = show(b.an_answer(call), [b.action_required(call)])
+    assert [name for name, _ in frames] == ["action_required", "status"]
+    (waiting,) = frames[0][1]["tool_calls"]
+    assert waiting == {
+        "tool_call_id": call.tool_call_id,
+        "tool_name": call.tool_name,
+        "args": {"url": "x"},
+    }
+    assert frames[1][1]["status"] == "requires_action"
+
+
+def test_what_is_about_a_chat_shows_its_header_and_nothing_else() -> None:
+    about = [b.title_changed(), b.labels_changed(a="b"), b.pinned(), b.chat_archived()]
+    for event in [*about, b.plan_mode_changed(), b.read_cursor_moved(2)]:
+        ((name, data),) = show(b.an_idle_chat(), [event])[-1]
+        assert name == "chat_updated"
+        assert data["chat"]["version"] == data["version"] == 8
+
+
+def test_a_fork_of_a_running_chat_is_at_rest_when_it_is_shown() -> None:
+    copied = [*b.a_turn(), b.queued(), b.forked(5)]
+    *_, frames = show(copied)
+    assert [name for name, _ in frames] == [
+        "preview_reset", "queue_update", "chat_updated", "status", "turn_finished",
+    ]  # fmt: skip
+    assert frames[1][1]["queued_messages"] == []
+    assert frames[2][1]["chat"]["forked_from"]["version"] == 5
+    assert frames[3][1]["status"] == "waiting"
+
+
+def test_a_chat_that_was_put_right_says_what_was_wrong_and_ends_its_turn() -> None:
+    *_, frames = show(b.a_turn(), [b.reconciled()])
+    assert [name for name, _ in frames] == [
+        "preview_reset", "error", "status", "turn_finished",
+    ]  # fmt: skip
+    assert frames[-1][1]["outcome"] == "failed"
