@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
+from service import wire
 from service.domain.chat.state import Message
 from service.domain.events.chat import Usage
 from service.domain.parts import TextPart, ToolResultPart
@@ -39,6 +40,7 @@ CLOCK_INPUT = ('{"timezone"', ": ", '"UTC"}')
 QUOTED = 200
 """Characters of the user's text that an answer repeats."""
 
+_CALL = re.compile(r"call ([a-zA-Z0-9_-]{1,64})")
 _COUNT = re.compile(r"count ([0-9]{1,6})")
 _WORD = re.compile(r"\s*\S+")
 
@@ -68,11 +70,14 @@ def play(request: ModelRequest) -> Iterator[Delta]:
     text = _text(asked) if asked is not None else ""
     if text == "fail":
         raise ProviderError(kind="generic", message="the script says to fail")
+    offered, told = {tool.name for tool in request.tools}, _result(request)
     if (count := _count(text)) is not None:
         deltas = _counting(count)
-    elif CLOCK not in {tool.name for tool in request.tools}:
+    elif (match := _CALL.fullmatch(text)) and match[1] in offered:
+        deltas = _call(asked, match[1]) if told is None else iter(_words(_said(told)))
+    elif CLOCK not in offered:
         deltas = iter(_words(f"You wrote: {text[:QUOTED]}"))
-    elif (told := _clock_result(request)) is not None:
+    elif told is not None:
         deltas = iter(_words(f"{_sentence(told)} You wrote: {text[:QUOTED]}"))
     else:
         deltas = _first_step(asked)
@@ -99,12 +104,18 @@ def _first_step(asked: Message | None) -> Iterator[Delta]:
     yield BlockEnd()
     yield from _words("Let me look at the clock.")
     yield BlockEnd()
+    yield from _call(asked, CLOCK, CLOCK_INPUT)
+
+
+def _call(
+    asked: Message | None, name: str, pieces: Sequence[str] = ("{}",)
+) -> Iterator[Delta]:
     # one call a turn: the message that began the turn makes its id unique in the chat
     call_id = f"call_{asked.id if asked is not None else 0}"
-    yield ToolInputStart(call_id, CLOCK)
-    for piece in CLOCK_INPUT:
-        yield ToolInputDelta(call_id, CLOCK, piece)
-    yield ToolCall(call_id, CLOCK, {"timezone": "UTC"})
+    yield ToolInputStart(call_id, name)
+    for piece in pieces:
+        yield ToolInputDelta(call_id, name, piece)
+    yield ToolCall(call_id, name, wire.loads("".join(pieces)))
 
 
 def _words(text: str) -> list[Delta]:
@@ -136,7 +147,7 @@ def _text(message: Message) -> str:
     return "".join(texts).strip()
 
 
-def _clock_result(request: ModelRequest) -> ToolResultPart | None:
+def _result(request: ModelRequest) -> ToolResultPart | None:
     """The result that came after the last user message, if one did."""
     for message in reversed(request.messages):
         if message.role == "user":
@@ -145,6 +156,11 @@ def _clock_result(request: ModelRequest) -> ToolResultPart | None:
             if isinstance(part, ToolResultPart):
                 return part
     return None
+
+
+def _said(told: ToolResultPart) -> str:
+    said = wire.dumps(told.result).decode()[:QUOTED]
+    return f"It failed: {said}" if told.is_error else f"It says {said}."
 
 
 def _sentence(told: ToolResultPart) -> str:

@@ -174,3 +174,15 @@ def test_a_slow_reader_causes_no_drift() -> None:
 def test_a_reader_that_is_late_gets_what_is_due_at_once() -> None:
     times = in_fake_time(_times(Scripted(rate=50), asked(user("count 10")), 0.05))
     assert [at for at, _ in times[:3]] == [0.0, 0.05, 0.1]
+
+
+def test_call_calls_what_is_offered_and_says_what_it_said() -> None:
+    request = asked(user("call clock"))
+    (called,) = (d for d in play(request) if isinstance(d, ToolCall))
+    assert (called.tool_name, called.args) == ("clock", {})
+    answered = played(user("call clock"), assistant(call()), tool(result(result=[1])))
+    assert text_of(answered) == "It says [1]."
+    failed = played(user("call clock"), assistant(call()), tool(result(is_error=True)))
+    assert text_of(failed).startswith("It failed: ")
+    assert answered[-1] == Finish("stop")
+    assert text_of(played(user("call home"), tools=False)) == "You wrote: call home"
