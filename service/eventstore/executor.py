@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from service.domain.events.chat import ChatEvent
 from service.domain.ids import CHAT
 from service.errors import (
     DatabaseAway,
@@ -36,6 +37,7 @@ from service.eventstore.records import (
     StreamAppend,
     StreamName,
     StreamResult,
+    slices,
 )
 from service.eventstore.requests import Handled, Request
 
@@ -109,7 +111,8 @@ class Executor:
                 return await self._append(request, plan)
             except (WrongExpectedVersion, StreamPurged):
                 attempt += 1
-                if attempt == ATTEMPTS:
+                # what is erased stays erased: nothing can be created there again
+                if attempt == ATTEMPTS or any(c.before.is_erased for c in plan):
                     raise
             await asyncio.sleep(random.random() * BACK_OFF_S * 2**attempt)
 
@@ -193,10 +196,13 @@ class Executor:
             recorded = await store.read_stream(
                 connection, request.stream, first - 1, last - first + 1
             )
-        decoded = ((e.version, codec.decode(e)) for e in recorded)
-        events = tuple((version, e) for version, e in decoded if e is not None)
+        events: list[tuple[int, ChatEvent]] = []
+        for part in slices(recorded):
+            decoded = ((e.version, codec.decode(e)) for e in part)
+            events += [(version, e) for version, e in decoded if e is not None]
+            await asyncio.sleep(0)
         fold = await self._loader.load(request.chat_id)
-        return Handled("duplicate", events, fold.loaded)
+        return Handled("duplicate", tuple(events), fold.loaded)
 
 
 async def _take(locks: Iterable[asyncio.Lock], held: list[asyncio.Lock]) -> None:

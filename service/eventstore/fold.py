@@ -42,6 +42,11 @@ class Fold:
     loaded: Loaded
     size: int
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether there was a chat, and is none any more."""
+        return self.loaded.version > 0 and not self.loaded.state.exists
+
 
 NOTHING = Fold(Loaded(ChatState(), 0, b""), CHAT_SIZE)
 """Version 0: a chat that does not exist."""

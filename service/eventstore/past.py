@@ -38,25 +38,32 @@ class Past:
         newest = (await self._loader.load(chat_id)).loaded
         if version == newest.version and newest.state.exists:
             return newest
-        fold = await self.read(chat_id, version, _ignore)
+        fold = await self._up_to(chat_id, newest, version, _ignore)
         return fold if isinstance(fold, Rejection) else fold.loaded
 
     async def read(
+        self, chat_id: UUID, version: int | None, take: Take, *, most: int
+    ) -> Fold | Rejection:
+        """The fold at the border, after `take` got every event up to it.
+
+        None: of all there is. A fold of more than `most` bytes is refused, as soon as
+        it is.
+        """
+        newest = (await self._loader.load(chat_id)).loaded
+        wanted = newest.version if version is None else version
+        return await self._up_to(chat_id, newest, wanted, take, most=most)
+
+    async def _up_to(
         self,
         chat_id: UUID,
-        version: int | None,
+        newest: Loaded,
+        wanted: int,
         take: Take,
         *,
         most: int | None = None,
     ) -> Fold | Rejection:
-        """The fold at the border, after `take` got every event up to it.
-
-        A fold of more than `most` bytes is refused, as soon as it is.
-        """
-        newest = (await self._loader.load(chat_id)).loaded
         if not newest.state.exists:
             return _gone()
-        wanted = newest.version if version is None else version
         if not 1 <= wanted <= newest.version:
             detail = f"the chat has the versions 1 to {newest.version}"
             return Rejection("unknown-version", detail)

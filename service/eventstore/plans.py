@@ -91,7 +91,7 @@ class Family:
             )
             for child_id in root.loaded.state.children:
                 child = await load(child_id)
-                if not _erased(child):
+                if not child.is_erased:
                     changes.append(_change(child_id, child, member))
         return _all_or_nothing(changes)
 
@@ -141,7 +141,3 @@ def _all_or_nothing(changes: Sequence[Change | Rejection]) -> Plan:
             return change
         made.append(change)
     return made
-
-
-def _erased(fold: Fold) -> bool:
-    return fold.loaded.version > 0 and not fold.loaded.state.exists
