@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -26,7 +27,7 @@ from tests.builders import (
 )
 from tests.fixtures.purging import purge
 from tests.integration.eventstore.appends import assert_intact
-from tests.integration.eventstore.overtaking import every_race
+from tests.integration.eventstore.overtaking import every_race, outcome_of
 from tests.integration.eventstore.overtaking import stepped as stepped
 from tests.integration.eventstore.replicas import (
     a_turn,
@@ -266,3 +267,25 @@ async def test_an_archive_meets_the_erasure_of_a_child(
         assert root.archived
         assert kept.archived
         assert not erased.exists
+
+
+async def test_nobody_waits_in_a_circle(
+    database: Database, processes: tuple[Chats, Chats]
+) -> None:
+    """Requests over several chats and over one, of two processes, all at once."""
+    made = await two_children(processes[0])
+    members = (made.root, *made.children)
+    works = [
+        outcome_of(work)
+        for process in processes
+        for _ in range(4)
+        for work in (
+            process.execute_family(made.root, ARCHIVE, actor="a"),
+            *(told(process, member, update(title=str(uuid4()))) for member in members),
+            process.execute_family(made.root, BACK, actor="a"),
+        )
+    ]
+    outcomes = await asyncio.gather(*works)
+    assert set(outcomes) <= {"appended", "already-archived", "not-archived"}
+    assert outcomes.count("appended") >= 8 * len(members)
+    assert len({member.archived for member in await states(database, made)}) == 1
