@@ -19,8 +19,9 @@ from scripts.benchmarks.service import Service, serve
 from service import wire
 
 EVENTS = 50_000
-WARM_UP = 3_000
-"""More than a ring holds, so that it is full before anything is measured."""
+WARM_UP = 10_000
+"""Rings are full by then, and pages have been as large as they get: the allocator keeps
+3 MiB for them whether anybody stalls or not, and it takes some thousand events."""
 RECEIVE_BUFFER = 4_096
 """Bytes that the kernel takes for the stalled one; its sender's side adds megabytes."""
 PATIENCE_S = 300.0
