@@ -18,6 +18,7 @@ from starlette.requests import Request
 from service import wire
 from service.api.fields import PATH_CHARS, Body, field_errors
 from service.api.problems import invalid
+from service.api.query import known_only
 from service.errors import FieldError, Rejection
 
 BODY_BYTES = 256 * 1024
@@ -44,13 +45,18 @@ Model = TypeVar("Model", bound=Body)
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:
-    """The request's JSON body as `model`. Raises Rejection."""
+    """The request's JSON body as `model`. Raises Rejection.
+
+    What has a body has no query: a parameter there would be ignored.
+    """
+    known_only(request)
     _require_json(request)
     return parse_body(await _read(request), model)
 
 
 async def read_optional_body(request: Request, model: type[Model]) -> Model:
     """Like `read_body`, but no body at all is an empty object."""
+    known_only(request)
     raw = await _read(request)
     if not raw:
         return model.model_validate({})

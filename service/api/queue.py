@@ -14,7 +14,7 @@ from service.api.perform import (
     perform_on,
     target_of,
 )
-from service.api.query import path_number
+from service.api.query import known_only, path_number
 from service.api.schemas import NothingBody
 from service.domain.commands.chat import DeleteQueued, PromoteQueued
 
@@ -23,6 +23,7 @@ async def delete_queued(request: Request) -> Response:
     """204: the message is in the queue no longer."""
     target = await target_of(request, "chat.queue")
     queued_id = path_number(request, "queued_id")
+    known_only(request)
     command = DeleteQueued(
         now=context_of(request).now(),
         actor=actor(target.subject),

@@ -13,6 +13,7 @@ from service.api.routes import OPERATIONS
 from service.api.shapes import ProblemShape
 from service.auth.bearer import new_token
 from tests.integration.api.conftest import Api, bearer, said
+from tests.integration.api.driving import at_rest
 
 NUMBERS = {"message_id": 2, "queued_id": 3}
 """What else is named in paths."""
@@ -195,6 +196,21 @@ async def test_not_mine_and_unknown_are_the_same_404(api: Api) -> None:
             assert answer.status_code == 404, path
             answers.append((answer.content, _stable(answer.headers)))
         assert answers[0] == answers[1], operation.path
+
+
+async def test_a_parameter_that_would_be_ignored_is_400(api: Api) -> None:
+    chat = await at_rest(api)
+    before = await api.positions()
+    for operation in OPERATIONS:
+        if not operation.path.startswith(CREATE):
+            continue
+        path = operation.path.format(chat_id=chat.id, **NUMBERS)
+        answer = await api.http.request(
+            operation.method, path, params={"dry_run": "1"}, json=said()
+        )
+        assert answer.status_code == 400, (operation.method, path)
+        assert answer.json()["errors"][0]["field"] == "dry_run", path
+    assert await api.positions() == before
 
 
 async def test_an_id_that_is_no_uuid_is_400(api: Api) -> None:
