@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 AFTER_EXPIRY_S = 0.05
 """A lease that is about to run out is looked at this much later."""
 
-ERRANDS = 16
+ERRANDS = 8
 """Chats without a slot that something is done to: each is a few round trips, and more
 at a time would only wait for each other."""
 

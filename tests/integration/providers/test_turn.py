@@ -9,6 +9,7 @@ import pytest
 
 from service import wire
 from service.domain.chat.state import Status
+from service.domain.events.chat import RetryScheduled
 from service.domain.parts import ReasoningPart, ToolCallPart, ToolResultPart
 from tests.fixtures import model_servers as moves
 from tests.fixtures.byhand import ChatByHand
@@ -153,20 +154,21 @@ async def test_a_refused_key_fails_the_turn(stack: Stack, vendor: Any) -> None:
     assert "wrong" not in str(error)
 
 
-async def test_a_broken_connection_fails_the_attempt_whole(
+async def test_a_broken_connection_fails_the_attempt_whole_and_it_is_asked_again(
     stack: Stack, either: Line
 ) -> None:
     either.server.answer(moves.Say(("half an",)), moves.Drop())
     async with hand(stack, provider=either.provider):
-        chat = await ChatByHand.create(stack)
+        chat = await ChatByHand.create(stack, "count 2")
         state = await Watch(stack).until(chat.id, rests)
-        assert state.status is Status.ERROR
-        assert state.last_error is not None
-        assert (state.last_error.kind, state.last_error.retryable) == ("timeout", True)
-        assert texts(state) == [], "half an answer is none"
-        await chat.send("count 2")
-        state = await Watch(stack).until(chat.id, lambda s: bool(texts(s)))
-    assert texts(state) == ["1 2"]
+    assert state.status is Status.WAITING
+    assert texts(state) == ["1 2"], "half an answer is none"
+    failures = [
+        (event.error.kind, event.error.retryable)
+        for event in await history(stack, chat.id)
+        if isinstance(event, RetryScheduled)
+    ]
+    assert failures == [("timeout", True)]
 
 
 async def test_many_chats_share_a_client(stack: Stack, either: Line) -> None:
