@@ -37,6 +37,7 @@ from tests.builders import (
     servers_changed,
     spawn,
     title_changed,
+    tool,
     truncated,
     turn_failed,
     unpinned,
@@ -272,6 +273,14 @@ def test_the_newest_message_is_read_unless_told_otherwise() -> None:
 def test_what_comes_after_what_was_read_is_unread() -> None:
     given(*answered()).when(read(4)).then(read_cursor_moved(4, next_unread=5))
     given(*answered()).when(read(3)).then(read_cursor_moved(3, next_unread=5))
+
+
+def test_only_answers_that_are_shown_are_unread() -> None:
+    thought = assistant(visibility="model")
+    chat = given(*answered(), thought, tool(), user())
+    chat.when(read(7)).then(read_cursor_moved(7))
+    more = given(*answered(), thought, tool(), assistant())
+    more.when(read(7)).then(read_cursor_moved(7, next_unread=10))
 
 
 def test_what_was_read_stays_read() -> None:

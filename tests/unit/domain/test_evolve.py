@@ -161,6 +161,21 @@ def test_a_cut_takes_the_turn_and_grants_an_epoch() -> None:
     assert state.holder == state_of(*a_turn()).holder
 
 
+@pytest.mark.parametrize(
+    ("chat", "field"),
+    [
+        ([*a_turn(), retry_scheduled(2)], "retry"),
+        (a_request(), "action"),
+        ([*an_idle_chat(), compaction_requested()], "compaction"),
+        (a_turn(), "episode"),
+    ],
+    ids=["retry", "action", "compaction", "episode"],
+)
+def test_nothing_of_a_turn_outlives_the_cut(chat: list[ChatEvent], field: str) -> None:
+    assert getattr(state_of(*chat), field) is not None
+    assert getattr(state_of(*chat, truncated(2)), field) is None
+
+
 def test_a_cut_where_no_message_stands_takes_what_came_later() -> None:
     said = [*a_chat(), queued(), assistant("one"), assistant("two")]
     kept = state_of(*said, truncated(3)).messages

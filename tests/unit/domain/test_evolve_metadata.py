@@ -96,6 +96,12 @@ def test_names_and_settings_are_those_of_the_latest_event() -> None:
     assert (cleared.model_config_id, cleared.mcp_server_ids) == (None, ())
 
 
+def test_a_pin_has_the_latest_key_until_it_is_none() -> None:
+    state = state_of(*a_chat(), pinned("m"), pinned("t"))
+    assert state.pin_key == "t"
+    assert evolve(state, unpinned()).pin_key is None
+
+
 def test_archiving_ends_a_pin_and_unarchiving_does_not_bring_it_back() -> None:
     state = state_of(*an_idle_chat(), pinned("m"), chat_archived())
     assert (state.archived, state.pin_key) == (True, None)
