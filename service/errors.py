@@ -2,7 +2,8 @@
 
     ParleyError
     ├── Rejection            the domain says no; expected; the caller's to mend (4xx)
-    │   └── KeyReused        an idempotency key came back with another request (422)
+    │   ├── KeyReused        an idempotency key came back with another request (422)
+    │   └── TooMany          more than is allowed; says when to come back (429)
     ├── Conflict             somebody was faster; reload and decide again
     │   └── WrongExpectedVersion
     └── Fault                ours or the environment's (5xx)
@@ -63,6 +64,13 @@ class KeyReused(Rejection):
     detail: str = (
         "this Idempotency-Key was used with a different request; take a new key"
     )
+
+
+@dataclass(eq=False)
+class TooMany(Rejection):
+    """More than one client may ask for; the same request may be taken later."""
+
+    retry_after_s: int = 1
 
 
 class Conflict(ParleyError):

@@ -103,6 +103,10 @@ PARTS: Mapping[str, Sequence[Sign]] = {
         Sign("gauge", "followers", "Open streams of chats"),
         Sign("gauge", "ring_bytes", "Frames kept for followers"),
     ),
+    "limits": (
+        Sign("counter", "rate_limited", "Requests refused for their token's rate"),
+        Sign("counter", "too_many_running", "Turns refused to users with too many"),
+    ),
     "feeds": (Sign("gauge", "open", "Open raw feeds and watchers"),),
     "http": (Sign("gauge", "connections", "Open connections, idle ones too"),),
 }

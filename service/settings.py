@@ -104,6 +104,10 @@ class Settings(BaseModel):
     """Append requests that may wait; one more is refused with 503."""
     append_deadline_s: float = Field(default=30.0, gt=0)
     """After this an append with unknown outcome is answered 503."""
+    rate_limit_per_minute: int = Field(default=6000, ge=0)
+    """Requests a minute of one token to one process, in a burst too; 0: no limit."""
+    max_running_chats_per_user: int = Field(default=1000, ge=0)
+    """Further turns of the user are refused, about; 0: no limit."""
     cors_origins: str = ""
     """Exact origins that browsers may call from, separated by commas."""
     metrics_public: bool = False

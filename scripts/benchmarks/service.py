@@ -72,6 +72,9 @@ async def serve(
     environment = {
         "PARLEY_DATABASE_URL": database.dsn,
         "PARLEY_LOG_LEVEL": "warning",
+        # one token asks for everybody
+        "PARLEY_RATE_LIMIT_PER_MINUTE": "0",
+        "PARLEY_MAX_RUNNING_CHATS_PER_USER": "0",
         **(settings or {}),
     }
     argv = [*program, "serve", "--json", "--port", "0", "--roles", roles]

@@ -12,7 +12,14 @@ from service.api.body import idempotency_key, read_body
 from service.api.context import context_of, load_chat, subject_of
 from service.api.fields import VERSION_MAX
 from service.api.freshness import STALE, wait_for_version
-from service.api.perform import CHATS, Asked, chat_response, json_response, perform
+from service.api.perform import (
+    CHATS,
+    Asked,
+    chat_response,
+    json_response,
+    may_begin,
+    perform,
+)
 from service.api.problems import invalid
 from service.api.query import Query
 from service.api.schemas import CreateChatBody
@@ -45,6 +52,7 @@ async def create_chat(request: Request) -> Response:
         plan_mode=body.plan_mode or "",
         client_tools=body.tools(),
     )
+    await may_begin(request, subject)
     asked = Asked(CHATS, body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
     return await chat_response(request, chat_id, handled, status=201)

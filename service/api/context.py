@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NoReturn
 from uuid import UUID
 
 from starlette.requests import Request
 
+from service.api.limits import Limits
 from service.api.problems import chat_not_found
 from service.auth.bearer import Bearer
 from service.auth.policy import Action, Resource, Subject, allowed
@@ -32,6 +33,7 @@ class Vitals:
     bearer: Bearer
     metrics: Metrics
     metrics_public: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,11 @@ def vitals_of(request: Request) -> Vitals:
 
 
 async def subject_of(request: Request) -> Subject:
-    """Who asks. Raises Rejection `unauthorized`, or Unavailable."""
-    return await vitals_of(request).bearer.subject(request.headers.get("authorization"))
+    """Who asks. Raises Rejection `unauthorized`, TooMany, or Unavailable."""
+    vitals = vitals_of(request)
+    subject = await vitals.bearer.subject(request.headers.get("authorization"))
+    vitals.limits.request(subject.token_id)
+    return subject
 
 
 def note(request: Request, **values: object) -> None:

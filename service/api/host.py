@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from service.api.context import Context, Vitals
+from service.api.limits import Limits
 from service.api.routes import build_api, build_vitals
 from service.api.server import HttpServer
 from service.auth.bearer import Bearer
@@ -119,6 +121,12 @@ class ApiHost(Host):
             send_timeout_s=settings.stream_send_timeout_s,
         )
         self.feeds.attach(tail, listener)
+        limits = Limits(
+            per_minute=settings.rate_limit_per_minute,
+            running=settings.max_running_chats_per_user,
+            clock=time.monotonic,
+        )
+        metrics.watch("limits", limits)
         metrics.watch("stream", self.hub)
         metrics.watch("feeds", self.feeds)
         metrics.watch("http", self)
@@ -133,6 +141,7 @@ class ApiHost(Host):
             now=now,
             stream_lifetime_s=settings.stream_lifetime_s,
             metrics_public=settings.metrics_public,
+            limits=limits,
         )
         self._origins = settings.cors_origins.split(",")
 

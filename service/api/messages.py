@@ -17,6 +17,7 @@ from service.api.history import page_then
 from service.api.perform import (
     json_response,
     last_version,
+    may_begin,
     perform_on,
     state_before,
     target_of,
@@ -106,6 +107,7 @@ async def send_message(request: Request) -> Response:
         settings=body.settings(),
         busy_behavior=body.busy_behavior,
     )
+    await may_begin(request, target.subject, target.loaded.state)
     handled = await perform_on(request, target, command, body, where="/messages")
     return json_response(
         sent(target.chat_id, handled),
@@ -126,6 +128,7 @@ async def edit_message(request: Request) -> Response:
         parts=body.parts(),
         settings=body.settings(),
     )
+    await may_begin(request, target.subject, target.loaded.state)
     where = f"/messages/{message_id}"
     handled = await perform_on(request, target, command, body, where=where)
     before = await state_before(request, target, handled)

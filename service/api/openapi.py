@@ -195,7 +195,7 @@ def _block(name: str, data: type[BaseModel]) -> dict[str, Any]:
 
 
 def _problems(doc: Doc) -> dict[str, Any]:
-    statuses = sorted({*doc.problems, *(() if doc.open else (401, 503))})
+    statuses = sorted({*doc.problems, *(() if doc.open else (401, 429, 503))})
     return {str(status): _problem(status) for status in statuses}
 
 

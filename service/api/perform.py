@@ -74,6 +74,17 @@ async def target_of(request: Request, action: Action) -> Target:
     return Target(subject, key, chat_id, loaded)
 
 
+async def may_begin(
+    request: Request, subject: Subject, state: ChatState | None = None
+) -> None:
+    """Whether one more chat of the user may run. Raises TooMany.
+
+    `state` is that of the chat, None of a new one; one that runs goes on running.
+    """
+    context = context_of(request)
+    await context.limits.turn(context.pool, subject.user_id, state)
+
+
 async def perform_on(
     request: Request,
     target: Target,

@@ -25,6 +25,7 @@ from service.errors import (
     FutureEvent,
     Rejection,
     StreamPurged,
+    TooMany,
     Unavailable,
 )
 from service.log import correlation_id
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 RETRY_AFTER_S = 1
-"""What a 503 asks for: a restarted Postgres is back within a few of these."""
+"""What a 503 asks for: a restarted Postgres is back within a few of these. And a 429
+that knows no better: a turn ends, a queue moves on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ _HEADERS: Mapping[int, Mapping[str, str]] = {
     408: {"connection": "close"},
     413: {"connection": "close"},
     401: {"www-authenticate": 'Bearer realm="parley"'},
+    429: {"retry-after": str(RETRY_AFTER_S)},
     503: {"retry-after": str(RETRY_AFTER_S)},
 }
 
@@ -161,6 +164,8 @@ def answer(error: Exception) -> Response:
     if problem.slug == "internal":
         logger.error("request failed", exc_info=error)
     headers = {"cache-control": "no-store", **_HEADERS.get(problem.kind.status, {})}
+    if isinstance(error, TooMany):
+        headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, HTTPException) and error.headers:
         headers.update(error.headers)
     return Response(

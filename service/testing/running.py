@@ -26,6 +26,7 @@ DEFAULTS = {
     "port": "0",
     "shutdown_grace_s": "0",  # nobody waits for the end of a turn any more
     "scripted_rate": str(RATE),
+    "rate_limit_per_minute": "0",  # a test that polls is no client gone wild
 }
 
 

@@ -53,7 +53,7 @@ drill = settings(bounded, max_examples=100, derandomize=False)
 
 @pytest.fixture(scope="module")
 def service(start_parley: StartParley) -> Iterator[Parley]:
-    with start_parley(stream_lifetime_s=STREAM_S) as parley:
+    with start_parley(stream_lifetime_s=STREAM_S, rate_limit_per_minute=0) as parley:
         yield parley
 
 

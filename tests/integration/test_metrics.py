@@ -16,7 +16,7 @@ from service.domain.ids import CHAT
 from service.eventstore import codec, store
 from service.eventstore.records import ANY, AppendRequest, StreamAppend, StreamName
 from service.metrics import PARTS
-from service.testing.model import Pause
+from service.testing.model import Call, Pause
 from service.testing.parley import Parley, StartParley
 from tests import builders as b
 from tests.fixtures.stack import PATIENCE_S
@@ -25,6 +25,8 @@ IN_UNIT_TESTS = {
     "parley_guard_violations",  # a violation would be a bug of ours
     "parley_projector_parked",  # tests/integration/projections/test_poison.py poisons
     "parley_projector_stopped",
+    "parley_limits_rate_limited",  # tests/integration/api/test_limits.py asks too much
+    "parley_limits_too_many_running",
 }
 
 EPISODE_BYTES = 1024 * 1024
@@ -92,6 +94,7 @@ async def test_every_vital_sign_moves(start_parley: StartParley) -> None:
             scraper = Scraper(parley, http)
             await scraper.look()
             chat = await _a_running_turn(scraper)
+            await _a_chat_that_waits_for_its_client(scraper)
             await _lost_connections(scraper, admin)
             await _a_projector_that_waits(scraper, admin)
             await _appends_that_wait(scraper, admin, chat)
@@ -133,6 +136,13 @@ async def _a_running_turn(scraper: Scraper) -> str:
     await parley.turn_finished(chat)
     await scraper.until(lambda now: now["parley_worker_running"] == 0)
     return str(chat["id"])
+
+
+async def _a_chat_that_waits_for_its_client(scraper: Scraper) -> None:
+    scraper.parley.model.answer([Call("ask")], "thanks")
+    tool = {"name": "ask", "input_schema": {"type": "object"}}
+    await scraper.parley.create("hello", client_tools=[tool])
+    await scraper.until(lambda now: now["parley_worker_waiting"] == 1)
 
 
 async def _lost_connections(

@@ -12,6 +12,7 @@ from projections.runner import Tally as Projected
 from service.agent.heartbeat import Heartbeat
 from service.agent.worker import Worker
 from service.api.host import ApiHost
+from service.api.limits import Limits
 from service.db.guard import Guard
 from service.db.pool import Database, Pool
 from service.eventstore.appender import Appender
@@ -114,7 +115,7 @@ def test_every_sign_has_a_help_and_is_read_from_its_part(part: str, sign: Sign) 
     if owner is None:
         made = {
             "appender": Tally(), "guard": Guard(), "projector": Projected(),
-            "database": Database(""),
+            "database": Database(""), "limits": Limits(),
         }[part]  # fmt: skip
         assert hasattr(made, sign.attribute)
     else:
