@@ -6,35 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from projections.facts import FACTS, changed_facts, error_of, facts_of_new
 from projections.projection import Entry, Projection, Statement
 from projections.status import status_after
 from service.domain.chat.evolve import MOVING
 from service.domain.chat.state import Status
-from service.domain.events.chat import (
-    ChatArchived,
-    ChatCreated,
-    ChatEvent,
-    ChatForked,
-    ChatPinned,
-    ChatUnarchived,
-    ChatUnpinned,
-    LabelsChanged,
-    McpServersChanged,
-    ModelChanged,
-    PlanModeChanged,
-    StateReconciled,
-    TitleChanged,
-    TurnFailed,
-    WorkspaceBound,
-)
+from service.domain.events.chat import ChatCreated
 from service.domain.events.metadata import MetadataEvent
 from service.domain.upcasters import CURRENT
 
-CHANGING = (
-    "organization_id", "owner_id", "title", "status", "archived", "labels",
-    "parent_chat_id", "root_chat_id", "created_at", "last_error", "plan_mode",
-    "workspace_id", "model_config_id", "mcp_server_ids", "pin_key", "origin",
-)  # fmt: skip
+CHANGING = (*FACTS, "status", "last_error")
 """Columns that an event may set. `updated_at` only ever grows."""
 
 INSERT = f"""
@@ -91,10 +72,16 @@ class _Course:
         self.version = entry.recorded.version
         if isinstance(event, ChatCreated):
             self.created = True
-            self.changes = _created(event)
+            self.changes = {
+                **facts_of_new(event),
+                "client_type": event.client_type,
+                # until its first message, in the same append, starts a turn
+                "status": Status.WAITING,
+                "last_error": None,
+            }
         if status := status_after(event):
-            self.changes |= {"status": status, "last_error": _error(event)}
-        self.changes |= _changes(event)
+            self.changes |= {"status": status, "last_error": error_of(event)}
+        self.changes |= changed_facts(event)
         if not isinstance(event, MetadataEvent) or isinstance(event, MOVING):
             seen = self.updated_at
             self.updated_at = event.at if seen is None else max(seen, event.at)
@@ -112,79 +99,6 @@ class _Course:
             "updated_at": self.updated_at,
             "version": self.version,
         }
-
-
-def _created(event: ChatCreated) -> dict[str, Any]:
-    return dict.fromkeys(CHANGING) | {
-        "organization_id": event.organization_id,
-        "owner_id": event.owner_id,
-        "title": event.title,
-        # what a chat is until its first message, in the same append, starts a turn
-        "status": Status.WAITING,
-        "archived": False,
-        "client_type": event.client_type,
-        "labels": event.labels,
-        "parent_chat_id": event.parent_chat_id,
-        "root_chat_id": event.root_chat_id,
-        "created_at": event.at,
-        "plan_mode": event.plan_mode,
-        "mcp_server_ids": [],
-    }
-
-
-def _changes(event: ChatEvent) -> dict[str, Any]:
-    """What the event sets, but for status and error."""
-    match event:
-        case ChatForked():
-            return _forked(event)
-        case TitleChanged():
-            return {"title": event.title}
-        case LabelsChanged():
-            return {"labels": event.labels}
-        case ChatPinned():
-            return {"pin_key": event.sort_key}
-        case ChatUnpinned():
-            return {"pin_key": None}
-        case ChatArchived():
-            return {"archived": True, "pin_key": None}
-        case ChatUnarchived() | StateReconciled():
-            return {"archived": False}
-        case _:
-            return _settings(event)
-
-
-def _settings(event: ChatEvent) -> dict[str, Any]:
-    """What the event says about turns that begin after it."""
-    match event:
-        case PlanModeChanged():
-            return {"plan_mode": event.plan_mode}
-        case WorkspaceBound():
-            return {"workspace_id": event.workspace_id}
-        case ModelChanged():
-            return {"model_config_id": event.model_config_id}
-        case McpServersChanged():
-            return {"mcp_server_ids": event.mcp_server_ids}
-        case _:
-            return {}
-
-
-def _forked(event: ChatForked) -> dict[str, Any]:
-    return {
-        "organization_id": event.organization_id,
-        "owner_id": event.owner_id,
-        "origin": event.origin.model_dump(mode="json"),
-        "parent_chat_id": None,
-        "root_chat_id": None,
-        "created_at": event.at,
-        "archived": False,
-        "pin_key": None,
-    }
-
-
-def _error(event: ChatEvent) -> dict[str, Any] | None:
-    if isinstance(event, TurnFailed | StateReconciled):
-        return event.error.model_dump(mode="json", exclude_none=True)
-    return None
 
 
 CHATS = Projection(

@@ -1,10 +1,12 @@
-"""What its owner hears of each chat: created, changed status, deleted; numbered.
+"""What its owner hears of each chat, numbered; a row for each thing that happened.
 
 Numbers are gapless per owner, in the order of the log, so a watcher resumes exactly.
-They count what stands in the table: a chat's row knows the position of the event that
-gave it its status, and what is not beyond it is passed over when it comes again.
+They count what stands in the table: a chat's row knows the position of the last event
+that was about it, and what is not beyond it is passed over when it comes again.
 
 A status counts at the end of an append only: what a chat was in between is not told.
+What an event tells by itself, such as another title, stands before that; and nothing is
+told before the creation is, so nobody hears of what a fork has copied.
 
 A number is what one version of the read model counted. What an erased chat was is in no
 later version, nor whose it was, so a rebuild numbers its owner's rows anew; the digest
@@ -15,14 +17,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from projections.facts import FACTS, changed_facts, error_of, facts_of_new
 from projections.projection import Compared, Entry, Projection, Row, Statement
 from projections.status import status_after
+from service.domain.chat.evolve import MOVING
 from service.domain.chat.state import Status
-from service.domain.events.chat import ChatCreated, ChatEvent, TurnFailed
+from service.domain.events.chat import (
+    ActionRequired,
+    ChatArchived,
+    ChatCreated,
+    ChatEvent,
+    ChatForked,
+    ChatUnarchived,
+    ReadCursorMoved,
+    StateReconciled,
+    TitleChanged,
+)
 from service.domain.upcasters import CURRENT
 
 KEEP = timedelta(days=7)
@@ -31,33 +45,56 @@ KEEP = timedelta(days=7)
 CREATE = """
 INSERT INTO read.watch_chats__v{v}
 SELECT u.chat_id, u.owner_id, u.organization_id, u.title, u.client_type, u.labels,
-  u.parent_chat_id, u.root_chat_id, u.created_at, 'waiting', NULL, NULL, u.position - 1
+  u.parent_chat_id, u.root_chat_id, u.created_at, 'waiting', NULL, NULL,
+  u.position - 1, false, u.plan_mode, NULL, NULL, '[]', NULL, NULL, 0, NULL,
+  u.created_at
 FROM json_to_recordset(%s) AS u (
   chat_id uuid, owner_id uuid, organization_id uuid, title text, client_type text,
   labels jsonb, parent_chat_id uuid, root_chat_id uuid, created_at timestamptz,
-  position bigint)
+  plan_mode text, position bigint)
 ON CONFLICT (chat_id) DO NOTHING
 """
+
+CHANGING = (*FACTS, "read_up_to")
+
+CHANGE = f"""
+UPDATE read.watch_chats__v{{v}} AS c
+SET ({", ".join(CHANGING)}) = (
+  SELECT {", ".join(f"p.{name}" for name in CHANGING)}
+  FROM jsonb_populate_record(c, u.changes) AS p)
+FROM json_to_recordset(%s) AS u (chat_id uuid, changes jsonb, position bigint)
+WHERE c.chat_id = u.chat_id AND c.position < u.position
+"""  # noqa: S608 - names are ours
+"""Before anything is told: a fork has another owner than what it copies."""
 
 TELL = """
 INSERT INTO read.watch_feed__v{v}
 SELECT c.owner_id, coalesce(o.number, 0) + row_number() OVER (
-    PARTITION BY c.owner_id ORDER BY u.place),
-  CASE WHEN b.shown IS NULL THEN 'created' ELSE 'status_change' END,
-  c.chat_id, u.version, coalesce(u.status, c.status),
-  CASE WHEN u.status IS NULL THEN c.last_error ELSE u.last_error END,
-  u.at, u.recorded_at, u.digest
+    PARTITION BY c.owner_id ORDER BY u.place, k.nth),
+  k.kind, c.chat_id, u.version, k.status,
+  CASE WHEN k.status <> 'error' THEN NULL WHEN u.status IS NULL THEN c.last_error
+    ELSE u.last_error END,
+  coalesce(u.at, greatest(c.updated_at, u.moved_at), c.created_at), u.recorded_at,
+  u.digest,
+  CASE WHEN k.kind <> 'action_required' THEN NULL WHEN u.status IS NULL
+    THEN c.tool_calls ELSE u.tool_calls END
 FROM json_to_recordset(%s) AS u (
-  chat_id uuid, place bigint, version int, position bigint, status text,
-  last_error jsonb, before text, settled boolean, at timestamptz,
-  recorded_at timestamptz, digest text)
+  chat_id uuid, place bigint, kind text, version int, position bigint, status text,
+  last_error jsonb, tool_calls jsonb, moved_at timestamptz, before text,
+  settled boolean, at timestamptz, recorded_at timestamptz, digest text)
 JOIN read.watch_chats__v{v} AS c ON c.chat_id = u.chat_id AND (
   c.position < coalesce(u.position, u.place)
   OR c.position = u.position AND c.status IS DISTINCT FROM c.shown)
 LEFT JOIN read.watch_owners__v{v} AS o ON o.owner_id = c.owner_id
-CROSS JOIN LATERAL (SELECT coalesce(
-  u.before, CASE WHEN u.settled THEN c.status ELSE c.shown END)) AS b (shown)
-WHERE coalesce(u.status, c.status) IS DISTINCT FROM b.shown
+CROSS JOIN LATERAL (SELECT coalesce(u.status, c.status), coalesce(
+  u.before, CASE WHEN u.settled THEN c.status ELSE c.shown END)) AS b (status, shown)
+CROSS JOIN LATERAL (VALUES
+  (1, u.kind, b.shown, u.kind IS NOT NULL AND b.shown IS NOT NULL),
+  (2, CASE WHEN b.shown IS NULL THEN 'created' ELSE 'status_change' END, b.status,
+    u.kind IS NULL AND b.status IS DISTINCT FROM b.shown),
+  (3, 'action_required', b.status, u.kind IS NULL AND b.status = 'requires_action'
+    AND b.status <> b.shown)) AS k (nth, kind, status, holds)
+WHERE k.holds
 """
 
 COUNT = """
@@ -77,11 +114,13 @@ TAKE = """
 UPDATE read.watch_chats__v{v} AS c
 SET status = coalesce(u.status, c.status), position = coalesce(u.position, c.position),
   last_error = CASE WHEN u.status IS NULL THEN c.last_error ELSE u.last_error END,
+  tool_calls = CASE WHEN u.status IS NULL THEN c.tool_calls ELSE u.tool_calls END,
+  updated_at = greatest(c.updated_at, u.moved_at),
   shown = CASE WHEN u.border THEN coalesce(u.status, c.status)
     ELSE coalesce(u.before, CASE WHEN u.settled THEN c.status ELSE c.shown END) END
 FROM json_to_recordset(%s) AS u (
   chat_id uuid, place bigint, position bigint, status text, last_error jsonb,
-  border boolean, before text, settled boolean)
+  tool_calls jsonb, moved_at timestamptz, border boolean, before text, settled boolean)
 WHERE c.chat_id = u.chat_id AND CASE
   WHEN u.position IS NULL
     THEN c.position < u.place AND c.status IS DISTINCT FROM c.shown
@@ -113,8 +152,8 @@ COUNT_DELETED = COUNT.replace("(chat_id uuid)", "(id uuid)").replace(
 )
 
 SCRUB = """
-UPDATE read.watch_feed__v{v} SET last_error = NULL
-WHERE last_error IS NOT NULL AND chat_id IN (
+UPDATE read.watch_feed__v{v} SET last_error = NULL, tool_calls = NULL
+WHERE (last_error IS NOT NULL OR tool_calls IS NOT NULL) AND chat_id IN (
   SELECT u.id FROM json_to_recordset(%s) AS u (id uuid))
 """
 
@@ -151,10 +190,11 @@ def project(entries: Sequence[Entry]) -> list[Statement]:
         courses.setdefault(entry.chat_id, _Course()).take(entry)
     created = [c.created for c in courses.values() if c.created is not None]
     told = [row for course in courses.values() for row in course.told]
-    taken = [c.taken() for c in courses.values() if c.told or c.status is not None]
+    taken = [c.taken() for c in courses.values() if c.told or c.position is not None]
     oldest = [{"before": max(e.recorded.recorded_at for e in entries) - KEEP}]
     return [
         Statement(CREATE, created),
+        Statement(CHANGE, [row for row in taken if row["changes"]]),
         Statement(TELL, told),
         Statement(COUNT, [{"chat_id": row["chat_id"]} for row in taken]),
         Statement(TAKE, taken),
@@ -176,10 +216,14 @@ class _Course:
 
     created: Row | None = None
     told: list[Row] = field(default_factory=list)
+    changes: dict[str, Any] = field(default_factory=dict)
     status: Status | None = None
     error: dict[str, Any] | None = None
+    calls: list[dict[str, Any]] | None = None
     position: int | None = None
-    """Where the event is that gave it its status."""
+    """Where the last event is that was about the chat or its status."""
+    moved_at: datetime | None = None
+    """The latest reading of those of them that move the chat in its owner's list."""
     before: Status | None = None
     """The status at the last border."""
     settled: bool = False
@@ -189,20 +233,16 @@ class _Course:
     """The append may have changed the status, in a batch before this one, too."""
 
     def take(self, entry: Entry) -> None:
-        recorded, event = entry.recorded, entry.event
+        recorded = entry.recorded
         if self.last is not None and self.last.recorded.at_border:
             self.touched = False
         self.last = entry
-        if isinstance(event, ChatCreated):
-            self.created = _created(entry, event)
-        status = status_after(event)
-        if status is not None:
-            self.status, self.error, self.touched = status, _error(event), True
-            self.position = recorded.position
+        self._take_status(entry)
+        self._take_facts(entry)
         if not recorded.at_border or not self.touched:
             return
         if self.status is None or self.status != self.before:
-            self.told.append(self._row(entry))
+            self.told.append(self._row(entry, at=entry.event.at))
         self.before = self.status
         self.settled = self.settled or self.status is None
 
@@ -213,15 +253,51 @@ class _Course:
             "chat_id": self.last.chat_id,
             "place": self.last.recorded.position,
             "border": self.last.recorded.at_border,
+            "changes": self.changes,
         }
 
-    def _row(self, entry: Entry) -> Row:
+    def _take_status(self, entry: Entry) -> None:
+        event = entry.event
+        status = status_after(event)
+        if status is None:
+            return
+        self.status, self.error, self.touched = status, error_of(event), True
+        self.calls = _calls(event)
+        self._moves(entry)
+
+    def _take_facts(self, entry: Entry) -> None:
+        event = entry.event
+        if isinstance(event, ChatCreated):
+            self.created = _created(entry, event)
+        changes = changed_facts(event)
+        if isinstance(event, ReadCursorMoved):
+            changes = {"read_up_to": event.message_id}
+        if isinstance(event, ChatForked):
+            changes |= {"read_up_to": event.origin.version}
+        if not changes:
+            return
+        self.changes |= changes
+        self.position = entry.recorded.position
+        if isinstance(event, MOVING):
+            self._moves(entry)
+        if (kind := _kind(event)) is not None:
+            at = event.at if isinstance(event, MOVING) else None
+            self.told.append(self._row(entry, kind=kind, at=at))
+
+    def _moves(self, entry: Entry) -> None:
+        at, self.position = entry.event.at, entry.recorded.position
+        self.moved_at = at if self.moved_at is None else max(self.moved_at, at)
+
+    def _row(
+        self, entry: Entry, *, at: datetime | None, kind: str | None = None
+    ) -> Row:
         recorded = entry.recorded
         return self._state() | {
             "chat_id": entry.chat_id,
             "place": recorded.position,
-            "version": recorded.version,
-            "at": entry.event.at,
+            "kind": kind,
+            "version": recorded.append_last,
+            "at": at,
             "recorded_at": recorded.recorded_at,
             "digest": recorded.digest[:4].hex(),
         }
@@ -231,6 +307,8 @@ class _Course:
             "position": self.position,
             "status": self.status,
             "last_error": self.error,
+            "tool_calls": self.calls,
+            "moved_at": self.moved_at,
             "before": self.before,
             "settled": self.settled,
         }
@@ -238,23 +316,32 @@ class _Course:
 
 def _created(entry: Entry, event: ChatCreated) -> Row:
     return {
+        **facts_of_new(event),
         "chat_id": entry.chat_id,
-        "owner_id": event.owner_id,
-        "organization_id": event.organization_id,
-        "title": event.title,
         "client_type": event.client_type,
-        "labels": event.labels,
-        "parent_chat_id": event.parent_chat_id,
-        "root_chat_id": event.root_chat_id,
-        "created_at": event.at,
         "position": entry.recorded.position,
     }
 
 
-def _error(event: ChatEvent) -> dict[str, Any] | None:
-    if isinstance(event, TurnFailed):
-        return event.error.model_dump(mode="json", exclude_none=True)
-    return None
+def _kind(event: ChatEvent) -> str | None:
+    """What the event tells by itself, whatever its append does to the status."""
+    match event:
+        case TitleChanged():
+            return "title_change"
+        case ChatArchived():
+            return "deleted"
+        case ChatUnarchived():
+            return "created"
+        case ChatForked() | StateReconciled():
+            return None
+        case _:
+            return "chat_change"
+
+
+def _calls(event: ChatEvent) -> list[dict[str, Any]] | None:
+    if not isinstance(event, ActionRequired):
+        return None
+    return [c.model_dump(mode="json", exclude_none=True) for c in event.tool_calls]
 
 
 WATCH_FEED = Projection(
@@ -270,7 +357,7 @@ WATCH_FEED = Projection(
     purge=purge,
     compared={
         "watch_feed": Compared(
-            TOLD, keys=("chat_id", "version"), without=frozenset({"number"})
+            TOLD, keys=("chat_id", "digest", "kind"), without=frozenset({"number"})
         ),
         "watch_owners": Compared(
             WATCHED, keys=("owner_id",), without=frozenset({"number", "digest"})

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service import wire
 from service.db.pool import Connection
+from service.domain.chat.public import OPTIONAL_IDS
 from service.domain.times import rfc3339
 from service.readmodels.cursor import ChatCursor, PinCursor, parse_cursor
 
@@ -147,8 +148,7 @@ class ChatRow(ChatColumns):
         return chat | self._when_set()
 
     def _when_set(self) -> dict[str, Any]:
-        ids = ("parent_chat_id", "root_chat_id", "workspace_id", "model_config_id")
-        optional = {name: getattr(self, name) for name in ids}
+        optional = {name: getattr(self, name) for name in OPTIONAL_IDS}
         shown: dict[str, Any] = {k: str(v) for k, v in optional.items() if v}
         if self.origin is not None:
             shown |= {"forked_from": self.origin}

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.db.pool import Connection
+from service.domain.chat.public import OPTIONAL_IDS
 from service.domain.times import rfc3339
 
 READ = """
 SELECT owner_id, number, kind, chat_id, version, status, last_error, updated_at,
   recorded_at, digest, organization_id, title, client_type, labels, parent_chat_id,
-  root_chat_id, created_at
+  root_chat_id, created_at, tool_calls, archived, plan_mode, workspace_id,
+  model_config_id, mcp_server_ids, pin_key, origin, read_up_to
 FROM read.watch_feed
 WHERE owner_id = %s AND number >= %s
 ORDER BY number
@@ -47,6 +49,15 @@ class WatchRow:
     parent_chat_id: UUID | None
     root_chat_id: UUID | None
     created_at: datetime | None
+    tool_calls: list[dict[str, Any]] | None
+    archived: bool | None
+    plan_mode: str | None
+    workspace_id: UUID | None
+    model_config_id: UUID | None
+    mcp_server_ids: list[str] | None
+    pin_key: str | None
+    origin: dict[str, Any] | None
+    read_up_to: int | None
 
     def public(self) -> dict[str, Any] | None:
         """What the owner is told; None: nothing, the chat was deleted later."""
@@ -55,9 +66,13 @@ class WatchRow:
             if self.created_at is None:
                 return None
             chat |= self._chat(self.created_at)
-        return {"kind": self.kind, "chat": chat}
+        told: dict[str, Any] = {"kind": self.kind, "chat": chat}
+        if self.kind == "action_required":
+            told["tool_calls"] = self.tool_calls
+        return told
 
     def _chat(self, created_at: datetime) -> dict[str, Any]:
+        """The chat as it is now, but for what the row says of status and time."""
         chat: dict[str, Any] = {
             "organization_id": str(self.organization_id),
             "owner_id": str(self.owner_id),
@@ -66,13 +81,19 @@ class WatchRow:
             "last_error": self.last_error,
             "created_at": rfc3339(created_at),
             "updated_at": rfc3339(self.updated_at),
-            "archived": False,
+            "archived": self.archived,
             "labels": self.labels,
             "client_type": self.client_type,
+            "plan_mode": self.plan_mode,
+            "pinned": self.pin_key is not None,
+            "last_read_message_id": self.read_up_to,
+            "mcp_server_ids": self.mcp_server_ids,
         }
-        for name in ("parent_chat_id", "root_chat_id"):
+        for name in OPTIONAL_IDS:
             if (value := getattr(self, name)) is not None:
                 chat[name] = str(value)
+        if self.origin is not None:
+            chat["forked_from"] = self.origin
         return chat
 
 
