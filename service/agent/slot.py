@@ -142,7 +142,8 @@ class Slot:
                 outcome = Outcome.LOST
             elif self._scope.stopped:
                 outcome = Outcome.STOPPED
-            if self._lease is not None and outcome not in (Outcome.WAITS, Outcome.LOST):
+            kept = outcome is Outcome.WAITS or self._lost
+            if self._lease is not None and not kept:
                 self._bench.heartbeat.drop(self._lease)
                 unfinished = outcome in (Outcome.STOPPED, Outcome.CROWDED)
                 await give_back([self._lease], self._bench, unfinished=unfinished)

@@ -156,7 +156,7 @@ async def test_the_model_is_given_the_history_and_the_tools(
 ) -> None:
     provider = Speaks([TextDelta("hi"), Finish("stop")])
     async with hand(stack, provider=provider):
-        chat = await ChatByHand.create(stack, "one")
+        chat = await ChatByHand.create(stack, "one", client_tools=())
         await watch.until(chat.id, rests)
         await chat.send("two")
         await watch.until(chat.id, lambda s: rests(s) and len(s.messages) == 4)
