@@ -9,15 +9,12 @@ import pytest
 
 from service.db.guard import Guard
 from service.db.pool import Database, Pool
-from service.domain.chat.state import ChatState
 from service.domain.events.chat import MessageAppended, MessageQueued
 from service.errors import (
     FutureEvent,
     Rejection,
-    StreamPurged,
     WrongExpectedVersion,
 )
-from service.eventstore import executor
 from service.eventstore.appender import Appender
 from service.eventstore.executor import ATTEMPTS
 from service.eventstore.handle import Chats
@@ -28,17 +25,13 @@ from service.eventstore.records import (
     StreamName,
 )
 from tests.builders import (
-    NOW,
-    OWNER,
     WORKER,
     acquire,
     create,
     send,
     start_attempt,
 )
-from tests.fixtures.purging import purge
 from tests.integration.eventstore.appends import (
-    PATIENCE_S,
     assert_intact,
     held_head,
     request,
@@ -47,7 +40,6 @@ from tests.integration.eventstore.appends import (
 )
 from tests.integration.eventstore.replicas import (
     another_process,
-    running,
     state_in_log,
     types_in_log,
 )
@@ -239,41 +231,6 @@ async def test_a_cancelled_command_leaves_the_chat_to_the_next(
 
 
 # events of others
-
-
-async def test_a_purged_chat_is_gone_also_from_the_cache(
-    appender: Appender, chats: Chats, chat_id: UUID
-) -> None:
-    await chats.execute(chat_id, create(), actor="a")
-    purged = NewEvent("stream_purged", 1, {"actor": "a", "reason": "asked"})
-    await appender.append(request(StreamName("chat", chat_id), purged))
-    with pytest.raises(Rejection) as rejected:
-        await chats.execute(chat_id, send(), actor="a")
-    assert rejected.value.code == "chat-not-found"
-    loaded = await chats.load(chat_id)
-    assert (loaded.version, loaded.state.exists) == (3, False)
-    assert loaded.state.messages == ChatState().messages
-
-
-async def test_nothing_is_created_where_a_chat_was_purged(
-    database: Database, chats: Chats, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not even tried again."""
-    chat_id, root_id, source_id = [await running(chats) for _ in range(3)]
-    await purge(database, chat_id)
-    monkeypatch.setattr(executor, "BACK_OFF_S", 1e9)
-    fork = chats.fork(
-        source_id, chat_id, version=None, owner_id=OWNER, now=NOW, actor="a"
-    )
-    for creating in (
-        chats.execute(chat_id, create(), actor="a"),
-        chats.spawn(root_id, chat_id, create(), actor="a"),
-        fork,
-    ):
-        async with asyncio.timeout(PATIENCE_S):
-            with pytest.raises(StreamPurged):
-                await creating
-    assert (await chats.load(root_id)).state.children == ()
 
 
 async def test_an_event_of_a_newer_release_stops_this_chat_only(

@@ -9,7 +9,6 @@ has, at every version that it ever had.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +30,6 @@ from service.domain.commands.chat import (
     SpawnChild,
     UpdateChat,
 )
-from service.domain.events.chat import ChatEvent
 from service.errors import KeyReused, Rejection
 from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats, Handled
@@ -41,6 +39,7 @@ from tests.fixtures.servers import Server
 from tests.integration.eventstore.replicas import CACHE_BYTES, events_in_log
 from tests.property.domain.courses import Intent, command_for, intents
 from tests.property.eventstore.machine import OnPostgres, run
+from tests.property.eventstore.model import Asked, Planned, Told, together
 
 FIRST = [UUID(int=number) for number in range(1, 4)]
 """Chats that exist from the start; children and forks come later."""
@@ -48,47 +47,9 @@ FIRST = [UUID(int=number) for number in range(1, 4)]
 MOST = 9
 """Chats of one history; more would only be met less often."""
 
-Planned = dict[UUID, list[ChatEvent]] | Rejection
-"""What a request appends to which chat; the first one is that of its answer."""
-
 places = st.integers(0, MOST - 1)
 processes = st.integers(0, 1)
 courses = st.lists(intents(), min_size=1, max_size=6)
-
-
-@dataclass
-class Told:
-    """A chat of the model: its appends, in order."""
-
-    appends: list[list[ChatEvent]] = field(default_factory=list)
-    erased: bool = False
-
-    @property
-    def events(self) -> list[ChatEvent]:
-        return [event for append in self.appends for event in append]
-
-    @property
-    def state(self) -> ChatState:
-        return ChatState() if self.erased else fold(ChatState(), self.events)
-
-    def border(self, version: int) -> int | None:
-        """The border at a version, or after it; None for a version it never had."""
-        end = 0
-        for append in self.appends:
-            end += len(append)
-            if 1 <= version <= end:
-                return end
-        return None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request that was appended, to be asked again."""
-
-    ask: Callable[[Chats, bytes], Awaitable[Handled]]
-    chat_id: UUID
-    events: tuple[tuple[int, ChatEvent], ...]
-    request_hash: bytes
 
 
 class Chatting(OnPostgres):
@@ -370,14 +331,6 @@ class Chatting(OnPostgres):
             members = [self.state(child_id) for child_id in root.children]
             for member in members:
                 assert not member.exists or member.archived is root.archived
-
-
-def together(decided: dict[UUID, Any]) -> Planned:
-    """The first refusal, or all that was decided."""
-    for decision in decided.values():
-        if isinstance(decision, Rejection):
-            return decision
-    return decided
 
 
 async def _of(work: Awaitable[Any]) -> Any:
