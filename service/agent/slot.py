@@ -26,7 +26,7 @@ from service.agent.waiting import Wait
 from service.domain.chat.state import ChatState, Status
 from service.domain.chat.transitions import RUNNABLE, classify
 from service.domain.commands.chat import AbandonRun, AcquireRun
-from service.errors import DatabaseAway, ParleyError, Rejection
+from service.errors import DatabaseAway, FutureEvent, ParleyError, Rejection
 from service.eventstore.fold import Loaded
 from service.eventstore.handle import Chats
 from service.lease import Lease, LeaseLost, Leases
@@ -146,7 +146,8 @@ class Slot:
             if self._lease is not None and not kept:
                 self._bench.heartbeat.drop(self._lease)
                 unfinished = outcome in (Outcome.STOPPED, Outcome.CROWDED)
-                await give_back([self._lease], self._bench, unfinished=unfinished)
+                chats = [(self._lease, self._version)]
+                await give_back(chats, self._bench, unfinished=unfinished)
             return outcome
         finally:
             if self._lease is not None and outcome is not Outcome.WAITS:
@@ -155,6 +156,12 @@ class Slot:
                 self._hold.say_through(None)
 
     async def _take_and_run(self) -> Outcome:
+        try:
+            return await self._read_and_run()
+        except FutureEvent:
+            return Outcome.NEWER
+
+    async def _read_and_run(self) -> Outcome:
         bench = self._bench
         try:
             loaded = await bench.chats.load(self.chat_id)
@@ -224,32 +231,38 @@ class Slot:
         return None
 
 
-async def give_back(leases: Sequence[Lease], bench: Bench, *, unfinished: bool) -> None:
-    """Let others have the chats at once; when that fails, the leases run out.
+async def give_back(
+    chats: Sequence[tuple[Lease, int]], bench: Bench, *, unfinished: bool
+) -> None:
+    """Let others have the chats, seen at these versions; else their leases run out.
 
     First the leases, then the log, which rings: whoever hears it finds them free.
     """
     try:
         async with asyncio.timeout(GIVE_BACK_S):
-            await bench.leases.release(leases)
+            await bench.leases.release([lease for lease, _ in chats])
             if unfinished:
-                await _abandon_all(leases, bench)
+                await _abandon_all(chats, bench)
     except (TimeoutError, ParleyError, psycopg.Error) as error:
         logger.warning("chats were not given back", extra={"reason": str(error)})
 
 
-async def _abandon_all(leases: Sequence[Lease], bench: Bench) -> None:
-    for first in range(0, len(leases), GIVE_BACK_TOGETHER):
+async def _abandon_all(chats: Sequence[tuple[Lease, int]], bench: Bench) -> None:
+    for first in range(0, len(chats), GIVE_BACK_TOGETHER):
         async with asyncio.TaskGroup() as group:
-            for lease in leases[first : first + GIVE_BACK_TOGETHER]:
-                group.create_task(_abandon(lease, bench))
+            for lease, version in chats[first : first + GIVE_BACK_TOGETHER]:
+                group.create_task(_abandon(lease, version, bench))
 
 
-async def _abandon(lease: Lease, bench: Bench) -> None:
+async def _abandon(lease: Lease, version: int, bench: Bench) -> None:
     command = AbandonRun(now=bench.now(), worker=lease.worker, term=lease.term)
-    actor = f"worker:{lease.worker}"
     try:
-        await bench.chats.execute(lease.chat_id, command, actor=actor)
+        await bench.chats.execute(
+            lease.chat_id,
+            command,
+            actor=f"worker:{lease.worker}",
+            causation_id=f"{lease.chat_id}:{version}" if version else None,
+        )
     except Rejection as rejection:
         # stopped before the log had it, or another worker was faster
         logger.debug("nothing to give back", extra={"reason": str(rejection)})

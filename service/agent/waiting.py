@@ -74,14 +74,14 @@ class Waiting:
             if wait is not None and wait.lease is lease:
                 del waits[lease.chat_id]
 
-    def clear(self) -> list[Lease]:
-        """Wait with none any more; gives the leases that were held for them."""
-        leases = [w.lease for waits in (self._waits, self._due) for w in waits.values()]
+    def clear(self) -> list[Wait]:
+        """Wait with none any more; gives those that there were."""
+        waits = [*self._waits.values(), *self._due.values()]
         self._waits.clear()
         self._due.clear()
         self._heap.clear()
         self._arm()
-        return leases
+        return waits
 
     def _make_due(self, wait: Wait) -> None:
         del self._waits[wait.lease.chat_id]

@@ -29,7 +29,7 @@ from service.agent.signals import Signals
 from service.agent.slot import GIVE_BACK_S, Bench, Slot, give_back
 from service.agent.waiting import Waiting
 from service.domain.chat.state import Status
-from service.errors import DatabaseAway, FutureEvent
+from service.errors import DatabaseAway
 from service.eventstore.handle import Chats
 from service.eventstore.records import RecordedEvent
 from service.lease import Lease, Leases
@@ -180,11 +180,12 @@ class Worker:
             self._task = None
 
     async def _give_back_waiting(self) -> None:
-        leases = self._waiting.clear()
-        for lease in leases:
-            self.heartbeat.drop(lease)
-        if leases:
-            await give_back(leases, self._bench, unfinished=True)
+        waits = self._waiting.clear()
+        for wait in waits:
+            self.heartbeat.drop(wait.lease)
+        if waits:
+            chats = [(wait.lease, wait.version) for wait in waits]
+            await give_back(chats, self._bench, unfinished=True)
 
     async def _until_empty(self, seconds: float) -> bool:
         try:
@@ -283,8 +284,6 @@ class Worker:
             # the poll brings it back
             outcome = Outcome.SKIPPED
             logger.warning("a chat was not taken", extra={"reason": str(error)})
-        except FutureEvent:
-            logger.info("a newer release wrote this chat; leaving it to that")
         except Exception:
             # whatever it was: this chat waits, the others go on
             logger.exception("a chat cannot be run", extra={"chat_id": str(chat_id)})
@@ -301,6 +300,7 @@ class Worker:
             self._waiting.put(wait)
             self._waiting.news(chat_id, slot.newest)
         elif outcome is Outcome.NEWER:
+            logger.info("a chat is left to a newer release, or until it can be run")
             self._candidates.postpone(chat_id)
         elif outcome in (Outcome.LOST, Outcome.CROWDED):
             self._candidates.add(chat_id)
