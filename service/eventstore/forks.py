@@ -31,9 +31,9 @@ from service.eventstore.records import (
     StreamResult,
 )
 
-MOST_BYTES = 64 * 1024 * 1024
-"""What a fork may copy, as `fold` estimates it: some 50,000 events, which have the log
-to themselves for 2 s (10,000 events: 0.4 s), and fill the appender's queue alone."""
+MOST_BYTES = 16 * 1024 * 1024
+"""What a fork may copy, as `fold` estimates it: some 12,000 events, which have the log
+to themselves for half a second on an idle machine, and more on a busy one."""
 
 
 @dataclass(frozen=True, slots=True)
