@@ -272,6 +272,133 @@ $$;
 
 COMMENT ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) IS 'One link of the chain: sha256(digest before || payload_hash).';
 
+-- Name: change_of_history(jsonb, integer, text, jsonb); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.change_of_history(s jsonb, version integer, type text, d jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT CASE type
+    WHEN 'chat_created' THEN '{"exists": true, "parent_chat_id": null,
+        "root_chat_id": null, "plan_mode": ""}'
+      || (d - '{at,client_tools}'::text[]) || pg_catalog.jsonb_build_object(
+        'created_at', d -> 'at', 'client_tools',
+        pg_catalog.jsonb_path_query_array(d, '$.client_tools[*].name'))
+    WHEN 'message_appended' THEN pg_catalog.jsonb_build_object(
+        'epoch', version, 'attempt', 0, 'retry', NULL)
+      || CASE WHEN d ->> 'visibility' = 'model' THEN '{}'
+        WHEN d ->> 'role' = 'user' THEN pg_catalog.jsonb_build_object(
+          'status', 'running', 'turn_id', version, 'action', NULL,
+          'compaction', NULL, 'turn_plan_mode',
+          coalesce(d #> '{settings,plan_mode}', s -> 'plan_mode'))
+        WHEN d ->> 'role' = 'assistant' AND s ->> 'first_unread' IS NULL
+          THEN pg_catalog.jsonb_build_object('first_unread', version)
+        ELSE '{}' END
+    WHEN 'message_queued' THEN '{}'
+    WHEN 'queue_item_deleted' THEN '{"compaction": null}'
+    WHEN 'queue_item_moved' THEN '{"compaction": null}'
+    WHEN 'queue_cleared' THEN '{}'
+    WHEN 'history_truncated' THEN '{"attempt": 0, "turn_id": null,
+        "episode": null, "retry": null, "action": null, "compaction": null}'
+      || pg_catalog.jsonb_build_object('epoch', version, 'first_unread', CASE
+        WHEN (s ->> 'first_unread')::int < (d ->> 'from_id')::int
+          THEN s -> 'first_unread' END)
+    WHEN 'chat_forked' THEN '{"parent_chat_id": null, "root_chat_id": null,
+        "children": [], "archived": false, "pin_key": null, "retry": null,
+        "first_unread": null, "status": "waiting", "attempt": 0, "action": null,
+        "turn_id": null, "episode": null, "compaction": null, "holder": null}'
+      || (d - '{at,actor}'::text[]) || pg_catalog.jsonb_build_object(
+        'created_at', d -> 'at', 'epoch', version, 'exists', true,
+        'read_up_to', d #> '{origin,version}')
+  END
+$_$;
+
+-- Name: FUNCTION change_of_history(s jsonb, version integer, type text, d jsonb); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.change_of_history(s jsonb, version integer, type text, d jsonb) IS 'What an event of the history sets in a chat''s state, but for its lists.';
+
+-- Name: change_of_metadata(jsonb, text, jsonb); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE type
+    WHEN 'title_changed' THEN pg_catalog.jsonb_build_object(
+      'title', d -> 'title', 'title_source', d -> 'source')
+    WHEN 'labels_changed' THEN pg_catalog.jsonb_build_object(
+      'labels', d -> 'labels')
+    WHEN 'chat_pinned' THEN pg_catalog.jsonb_build_object(
+      'pin_key', d -> 'sort_key')
+    WHEN 'chat_unpinned' THEN '{"pin_key": null}'
+    WHEN 'plan_mode_changed' THEN pg_catalog.jsonb_build_object(
+      'plan_mode', d -> 'plan_mode')
+    WHEN 'workspace_bound' THEN pg_catalog.jsonb_build_object(
+      'workspace_id', d -> 'workspace_id')
+    WHEN 'model_changed' THEN pg_catalog.jsonb_build_object(
+      'model_config_id', d -> 'model_config_id')
+    WHEN 'mcp_servers_changed' THEN pg_catalog.jsonb_build_object(
+      'mcp_server_ids', d -> 'mcp_server_ids')
+    WHEN 'chat_archived' THEN '{"archived": true, "pin_key": null}'
+    WHEN 'chat_unarchived' THEN '{"archived": false}'
+    WHEN 'read_cursor_moved' THEN pg_catalog.jsonb_build_object(
+      'read_up_to', greatest(
+        (s ->> 'read_up_to')::int, (d ->> 'message_id')::int),
+      'first_unread', d -> 'next_unread')
+    WHEN 'child_spawned' THEN pg_catalog.jsonb_build_object(
+      'children', (s -> 'children') || (d -> 'child_id'))
+  END
+$$;
+
+-- Name: FUNCTION change_of_metadata(s jsonb, type text, d jsonb); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) IS 'What an event about a chat, not in it, sets in the chat''s state.';
+
+-- Name: change_of_turn(jsonb, integer, text, jsonb); Type: FUNCTION; Schema: es
+
+CREATE FUNCTION es.change_of_turn(s jsonb, version integer, type text, d jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE type
+    WHEN 'run_acquired' THEN pg_catalog.jsonb_build_object('holder', d - 'at',
+      'term', greatest((s ->> 'term')::int, (d ->> 'term')::int))
+    WHEN 'run_abandoned' THEN '{"holder": null}'
+    WHEN 'generation_attempt_started' THEN pg_catalog.jsonb_build_object(
+      'episode', (d - 'at') || pg_catalog.jsonb_build_object(
+        'version', version, 'started_at', d -> 'at'),
+      'attempt', d -> 'attempt', 'retry', NULL)
+    WHEN 'retry_scheduled' THEN pg_catalog.jsonb_build_object(
+      'episode', NULL, 'retry', d - '{at,epoch}'::text[])
+    WHEN 'step_committed' THEN CASE d ->> 'kind' WHEN 'compaction'
+      THEN '{"episode": null, "compaction": null}'::jsonb
+      ELSE '{"episode": null}' END
+    WHEN 'action_required' THEN pg_catalog.jsonb_build_object(
+      'status', 'requires_action', 'action', d - 'at', 'episode', NULL,
+      'compaction', NULL)
+    WHEN 'tool_results_submitted' THEN
+      '{"status": "running", "action": null, "compaction": null}'
+    WHEN 'tool_calls_cancelled' THEN
+      '{"status": "running", "action": null, "compaction": null}'
+    WHEN 'interrupt_requested' THEN CASE s ->> 'status' WHEN 'running'
+      THEN '{"status": "interrupting", "retry": null, "compaction": null}'::jsonb
+      ELSE '{}' END
+    WHEN 'compaction_requested' THEN '{"status": "running", "attempt": 0,
+        "holder": null}' || pg_catalog.jsonb_build_object(
+        'epoch', version, 'compaction', version)
+    WHEN 'turn_finished' THEN '{"status": "waiting"}'
+    WHEN 'interruption_finished' THEN '{"status": "waiting"}'
+    WHEN 'turn_failed' THEN pg_catalog.jsonb_build_object(
+      'status', 'error', 'last_error', d -> 'error')
+    WHEN 'state_reconciled' THEN pg_catalog.jsonb_build_object(
+      'status', 'error', 'last_error', d -> 'error', 'archived', false)
+  END || CASE WHEN type IN ('turn_finished', 'interruption_finished',
+      'turn_failed', 'state_reconciled')
+    THEN '{"turn_id": null, "episode": null, "retry": null, "action": null,
+      "compaction": null}'::jsonb ELSE '{}' END
+$$;
+
+-- Name: FUNCTION change_of_turn(s jsonb, version integer, type text, d jsonb); Type: COMMENT; Schema: es
+
+COMMENT ON FUNCTION es.change_of_turn(s jsonb, version integer, type text, d jsonb) IS 'What an event of a turn sets in a chat''s state.';
+
 -- Name: chat_diff(uuid, integer, integer); Type: FUNCTION; Schema: es
 
 CREATE FUNCTION es.chat_diff(chat uuid, v1 integer, v2 integer) RETURNS TABLE(field text, before jsonb, after jsonb)
@@ -327,10 +454,28 @@ CREATE FUNCTION es.describe_event(data jsonb) RETURNS text
     AS $_$
   SELECT pg_catalog.concat_ws(', ',
     data ->> 'role', data ->> 'kind', data ->> 'title',
+    'before: ' || (data ->> 'previous'),
+    CASE WHEN NOT data ? 'title' THEN 'labels ' || (data ->> 'labels') END,
+    CASE WHEN NOT data ? 'title' AND data ? 'plan_mode'
+      THEN CASE data ->> 'plan_mode' WHEN '' THEN 'no plan' ELSE 'plan first' END
+    END,
+    'sort key ' || (data ->> 'sort_key'),
+    'workspace ' || (data ->> 'workspace_id'),
+    'model config ' || (data ->> 'model_config_id'),
+    'servers ' || (data ->> 'mcp_server_ids'),
+    'read up to ' || (data ->> 'message_id'), 'child ' || (data ->> 'child_id'),
+    'without ' || (data ->> 'from_id') || ' and all that followed',
+    'from ' || (data #>> '{origin,chat_id}') || ' at version '
+      || (data #>> '{origin,version}'),
     'by ' || (data ->> 'worker'), 'term ' || (data ->> 'term'),
     'by ' || (data ->> 'actor'), data ->> 'reason', data ->> 'finish_reason',
+    'calls ' || (nullif(pg_catalog.jsonb_path_query_array(
+      data, '$.tool_calls[*].tool_name'), '[]') #>> '{}'),
+    'until ' || (data ->> 'deadline'), 'for ' || (data ->> 'tool_call_ids'),
+    'again in ' || (data ->> 'delay_ms') || ' ms',
     data #>> '{error,message}', 'turn ' || (data ->> 'turn_id'),
-    'from the queue: ' || (data ->> 'queued_id'), 'was ' || (data ->> 'was'),
+    CASE WHEN data ? 'role' THEN 'from the queue: ' ELSE 'in the queue: ' END
+      || (data ->> 'queued_id'), 'was ' || (data ->> 'was'),
     pg_catalog.to_json(pg_catalog."left"(pg_catalog.jsonb_path_query_first(
       data, '$.parts[*].text') #>> '{}', 60))::text)
 $_$;
@@ -613,14 +758,18 @@ CREATE FUNCTION es.state_at(chat uuid, at_version integer DEFAULT NULL::integer)
     AS $$
 DECLARE
   s jsonb := '{"version": 0, "exists": false, "status": "waiting", "title": "",
-    "archived": false, "client_type": "api", "labels": {}, "epoch": 0,
-    "attempt": 0, "episode": null, "holder": null, "term": 0, "turn_id": null,
-    "last_error": null, "organization_id": null, "owner_id": null,
-    "parent_chat_id": null, "root_chat_id": null, "created_at": null}';
-  c_over jsonb := '{"status": "waiting", "turn_id": null, "episode": null}';
+    "title_source": "fallback", "archived": false, "client_type": "api",
+    "labels": {}, "epoch": 0, "attempt": 0, "episode": null, "holder": null,
+    "term": 0, "turn_id": null, "turn_plan_mode": "", "last_error": null,
+    "organization_id": null, "owner_id": null, "parent_chat_id": null,
+    "root_chat_id": null, "children": [], "origin": null, "created_at": null,
+    "plan_mode": "", "workspace_id": null, "model_config_id": null,
+    "mcp_server_ids": [], "client_tools": [], "pin_key": null, "read_up_to": 0,
+    "first_unread": null, "retry": null, "action": null, "compaction": null}';
   v_border int;
+  v_change jsonb;
   v_queue int[] := '{}';
-  v_messages int := 0;
+  v_messages int[] := '{}';
   v_updated text;
   e record;
 BEGIN
@@ -634,47 +783,40 @@ BEGIN
   LOOP
     s := jsonb_set(s, '{version}', to_jsonb(e.version));
     CONTINUE WHEN e.type IN ('erased', 'stream_purged');
-    s := s || CASE e.type
-      WHEN 'chat_created' THEN
-        '{"parent_chat_id": null, "root_chat_id": null, "exists": true}'
-        || (e.d - '{at,title_source}'::text[])
-        || jsonb_build_object('created_at', e.d -> 'at')
-      WHEN 'message_appended' THEN
-        jsonb_build_object('epoch', e.version, 'attempt', 0) || CASE
-          WHEN e.d ->> 'role' = 'user' AND e.d ->> 'visibility' <> 'model' THEN
-            jsonb_build_object('status', 'running', 'turn_id', e.version)
-          ELSE '{}' END
-      WHEN 'message_queued' THEN '{}'
-      WHEN 'run_acquired' THEN jsonb_build_object('holder', e.d - 'at',
-        'term', greatest((s ->> 'term')::int, (e.d ->> 'term')::int))
-      WHEN 'run_abandoned' THEN '{"holder": null}'
-      WHEN 'generation_attempt_started' THEN jsonb_build_object('episode',
-        (e.d - 'at') || jsonb_build_object('version', e.version, 'started_at',
-          e.d -> 'at'), 'attempt', e.d -> 'attempt')
-      WHEN 'step_committed' THEN '{"episode": null}'
-      WHEN 'interrupt_requested' THEN jsonb_build_object('status',
-        CASE s ->> 'status' WHEN 'running' THEN 'interrupting'
-          WHEN 'requires_action' THEN 'running' ELSE s ->> 'status' END)
-      WHEN 'turn_failed' THEN c_over || jsonb_build_object('status', 'error',
-        'last_error', e.d -> 'error')
-      WHEN 'turn_finished' THEN c_over
-      WHEN 'interruption_finished' THEN c_over END;
+    v_change := es.change_of_metadata(s, e.type, e.d);
+    IF v_change IS NULL OR e.type IN ('chat_archived', 'chat_unarchived') THEN
+      -- What is about the chat leaves it in its place, but for these two.
+      v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
+    END IF;
+    s := s || coalesce(v_change, es.change_of_turn(s, e.version, e.type, e.d),
+      es.change_of_history(s, e.version, e.type, e.d));
     IF s IS NULL THEN
       RAISE 'event % has the unknown type %', e.version, e.type
         USING ERRCODE = 'ES500', HINT = 'a newer release wrote it: migrate';
     END IF;
-    IF e.type = 'message_appended' THEN
-      v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
-      v_messages := v_messages + 1;
-    ELSIF e.type = 'message_queued' THEN v_queue := v_queue || e.version;
-    END IF;
-    v_updated := greatest(v_updated COLLATE "C", e.d ->> 'at');
+    CASE e.type
+      WHEN 'message_appended' THEN
+        v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
+        v_messages := v_messages || e.version;
+      WHEN 'message_queued' THEN v_queue := v_queue || e.version;
+      WHEN 'queue_item_deleted' THEN
+        v_queue := array_remove(v_queue, (e.d ->> 'queued_id')::int);
+      WHEN 'queue_item_moved' THEN
+        IF (e.d ->> 'queued_id')::int = ANY (v_queue) THEN
+          v_queue := (e.d ->> 'queued_id')::int
+            || array_remove(v_queue, (e.d ->> 'queued_id')::int);
+        END IF;
+      WHEN 'queue_cleared', 'chat_forked' THEN v_queue := '{}';
+      WHEN 'history_truncated' THEN v_messages := ARRAY(
+        SELECT m FROM unnest(v_messages) AS m WHERE m < (e.d ->> 'from_id')::int);
+      ELSE NULL;
+    END CASE;
   END LOOP;
   IF NOT FOUND AND v_border IS DISTINCT FROM 0 THEN
     RAISE 'there is no chat %', chat USING ERRCODE = 'ES404';
   END IF;
-  RETURN s || jsonb_build_object('queue', v_queue, 'messages', v_messages,
-    'updated_at', v_updated,
+  RETURN s || jsonb_build_object('queue', v_queue,
+    'messages', cardinality(v_messages), 'updated_at', v_updated,
     'last_error', CASE s ->> 'status' WHEN 'error' THEN s -> 'last_error' END);
 END
 $$;
@@ -988,6 +1130,11 @@ BEGIN
   LEFT JOIN ops.leases AS l ON l.chat_id = r.chat_id
   WHERE r.since < clock_timestamp() - coalesce(l.lease_time, interval '30 s')
     AND coalesce(l.heartbeat_at + l.lease_time, '-infinity') < clock_timestamp()
+    -- What waits for its client needs nobody before the client's time is up.
+    AND (r.status <> 'requires_action' OR coalesce((
+      SELECT (e.data ->> 'deadline')::timestamptz FROM es.events AS e
+      WHERE e.stream_id = r.chat_id AND e.version = r.version
+    ), r.since) < clock_timestamp() - coalesce(l.lease_time, interval '30 s'))
   UNION ALL
   SELECT r.chat_id, 'no progress', m.moved_at,
     r.status || ', nothing new from ' || l.worker
@@ -2123,7 +2270,17 @@ CREATE TABLE read.watch_chats__v1 (
     status text NOT NULL,
     last_error jsonb,
     shown text,
-    "position" bigint NOT NULL
+    "position" bigint NOT NULL,
+    archived boolean DEFAULT false NOT NULL,
+    plan_mode text DEFAULT ''::text NOT NULL,
+    workspace_id uuid,
+    model_config_id uuid,
+    mcp_server_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
+    pin_key text,
+    origin jsonb,
+    read_up_to integer DEFAULT 0 NOT NULL,
+    tool_calls jsonb,
+    updated_at timestamp with time zone
 )
 WITH (fillfactor='80');
 
@@ -2181,7 +2338,47 @@ COMMENT ON COLUMN read.watch_chats__v1.shown IS 'The status that was told last; 
 
 -- Name: COLUMN watch_chats__v1."position"; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.watch_chats__v1."position" IS 'Position of the event that gave it its status.';
+COMMENT ON COLUMN read.watch_chats__v1."position" IS 'Position of the last event that was about it or its status.';
+
+-- Name: COLUMN watch_chats__v1.archived; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.archived IS 'Whether it is put away.';
+
+-- Name: COLUMN watch_chats__v1.plan_mode; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.plan_mode IS 'plan: its turns plan first; empty: they do not.';
+
+-- Name: COLUMN watch_chats__v1.workspace_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.workspace_id IS 'The workspace that it works in, if any.';
+
+-- Name: COLUMN watch_chats__v1.model_config_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.model_config_id IS 'Its model config; null: the deployment''s default.';
+
+-- Name: COLUMN watch_chats__v1.mcp_server_ids; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.mcp_server_ids IS 'The MCP servers whose tools it offers.';
+
+-- Name: COLUMN watch_chats__v1.pin_key; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.pin_key IS 'Sort key among its owner''s pins; null: it is no pin.';
+
+-- Name: COLUMN watch_chats__v1.origin; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.origin IS 'The chat and the version that it was forked from, if it was.';
+
+-- Name: COLUMN watch_chats__v1.read_up_to; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.read_up_to IS 'The newest message that its owner has seen; 0: none.';
+
+-- Name: COLUMN watch_chats__v1.tool_calls; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.tool_calls IS 'The calls that wait for a client, while status is requires_action.';
+
+-- Name: COLUMN watch_chats__v1.updated_at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_chats__v1.updated_at IS 'When its status last changed, or it was put away; null: before that was kept.';
 
 -- Name: watch_feed__v1; Type: TABLE; Schema: read
 
@@ -2195,7 +2392,8 @@ CREATE TABLE read.watch_feed__v1 (
     last_error jsonb,
     updated_at timestamp with time zone NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
-    digest text NOT NULL
+    digest text NOT NULL,
+    tool_calls jsonb
 );
 
 -- Name: TABLE watch_feed__v1; Type: COMMENT; Schema: read
@@ -2212,7 +2410,8 @@ COMMENT ON COLUMN read.watch_feed__v1.number IS '1, 2, ... without holes for eac
 
 -- Name: COLUMN watch_feed__v1.kind; Type: COMMENT; Schema: read
 
-COMMENT ON COLUMN read.watch_feed__v1.kind IS 'created, status_change or deleted.';
+COMMENT ON COLUMN read.watch_feed__v1.kind IS 'created, deleted, status_change, title_change, action_required or
+  chat_change.';
 
 -- Name: COLUMN watch_feed__v1.chat_id; Type: COMMENT; Schema: read
 
@@ -2242,6 +2441,10 @@ COMMENT ON COLUMN read.watch_feed__v1.recorded_at IS 'When that event was record
 
 COMMENT ON COLUMN read.watch_feed__v1.digest IS 'First 8 hex digits of that event''s digest: ids of watchers carry them.';
 
+-- Name: COLUMN watch_feed__v1.tool_calls; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.watch_feed__v1.tool_calls IS 'The calls that wait for a client, when kind is action_required.';
+
 -- Name: watch_feed; Type: VIEW; Schema: read
 
 CREATE VIEW read.watch_feed WITH (security_invoker='true') AS
@@ -2261,7 +2464,16 @@ CREATE VIEW read.watch_feed WITH (security_invoker='true') AS
     c.labels,
     c.parent_chat_id,
     c.root_chat_id,
-    c.created_at
+    c.created_at,
+    f.tool_calls,
+    c.archived,
+    c.plan_mode,
+    c.workspace_id,
+    c.model_config_id,
+    c.mcp_server_ids,
+    c.pin_key,
+    c.origin,
+    c.read_up_to
    FROM (read.watch_feed__v1 f
      LEFT JOIN read.watch_chats__v1 c ON ((c.chat_id = f.chat_id)));
 
@@ -2632,6 +2844,24 @@ REVOKE ALL ON FUNCTION es.append_problem(requests integer[], categories text[], 
 REVOKE ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_service;
 GRANT ALL ON FUNCTION es.chain_next(state bytea, head bytea, payload_hash bytea) TO parley_dba;
+
+-- Name: FUNCTION change_of_history(s jsonb, version integer, type text, d jsonb); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.change_of_history(s jsonb, version integer, type text, d jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.change_of_history(s jsonb, version integer, type text, d jsonb) TO parley_service;
+GRANT ALL ON FUNCTION es.change_of_history(s jsonb, version integer, type text, d jsonb) TO parley_dba;
+
+-- Name: FUNCTION change_of_metadata(s jsonb, type text, d jsonb); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) TO parley_service;
+GRANT ALL ON FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) TO parley_dba;
+
+-- Name: FUNCTION change_of_turn(s jsonb, version integer, type text, d jsonb); Type: ACL; Schema: es
+
+REVOKE ALL ON FUNCTION es.change_of_turn(s jsonb, version integer, type text, d jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION es.change_of_turn(s jsonb, version integer, type text, d jsonb) TO parley_service;
+GRANT ALL ON FUNCTION es.change_of_turn(s jsonb, version integer, type text, d jsonb) TO parley_dba;
 
 -- Name: FUNCTION chat_diff(chat uuid, v1 integer, v2 integer); Type: ACL; Schema: es
 

@@ -70,7 +70,7 @@ async def list_chats(request: Request) -> Response:
     limit, cursor = query.limit(), query.given("cursor")
     filters = _filters(query)
     query.done()
-    stale = await wait_for_version(request, subject, ("chats",))
+    stale = await wait_for_version(request, subject, ("chats", "cursors", "search"))
     if filters is None:
         return json_response({"chats": [], "next_cursor": None}, more=stale)
     async with context_of(request).pool.connection() as connection:
