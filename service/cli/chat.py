@@ -1,32 +1,49 @@
-"""parley chat: talk to an agent in the terminal."""
+"""parley chat: talk to an agent, and look at chats, over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from rich.table import Column, Table
+from rich.text import Text
 
-from service.cli.lines import Lines
-from service.cli.options import DEFAULT_URL, Token, Url, need_token, run
-from service.cli.screen import Screen
-from service.client.client import ApiError, Client
-from service.client.view import ChatView
+from service.cli.options import (
+    DEFAULT_URL,
+    AsJson,
+    Token,
+    Url,
+    need_token,
+    print_json,
+    print_line,
+    run,
+)
+from service.cli.screen import Screen, printable
+from service.cli.talk import talk_to
+from service.cli.timeline import new_console
+from service.client.client import Client
+from service.client.shapes import Chat, ChatPage, Message, MessagePage
 
-Result = TypeVar("Result")
+PAGE = 200
+"""The most messages that a page may have."""
 
-PROMPT = "> "
+app = typer.Typer()
 
-MOVES = ("snapshot", "resync", "status", "turn_finished")
-"""Frames after which it may be the person's turn."""
+ChatId = Annotated[UUID, typer.Argument(help="A chat.", show_default=False)]
+At = Annotated[
+    int | None,
+    typer.Option(
+        "--at", min=1, help="Version; the newest by default.", show_default=False
+    ),
+]
 
 
-def chat(
+@app.callback(invoke_without_command=True)
+def talk(
+    context: typer.Context,
     chat_id: Annotated[
         UUID | None,
         typer.Option("--chat", help="Go on with this chat.", show_default=False),
@@ -34,125 +51,179 @@ def chat(
     url: Url = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Talk to an agent in the terminal.
+    """Talk to an agent in the terminal; with a command, look at chats.
 
     Ctrl-C interrupts its turn, a second one leaves; so do Ctrl-C between turns and the
     end of input.
     """
-    run(_chat(Client(url, need_token(token)), chat_id))
+    if context.invoked_subcommand is None:
+        run(talk_to(Client(url, need_token(token)), chat_id))
+        return
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            # it would be read here, and not by the command that it is meant for
+            raise typer.BadParameter("give options after the command")
 
 
-async def _chat(client: Client, chat_id: UUID | None) -> None:
-    async with client:
-        talk = Talk(client, Screen(sys.stdout, echo_user=False), chat_id)
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, talk.on_interrupt)
-        await talk.run()
+@app.command("list")
+def list_chats(
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Those that are archived.")
+    ] = False,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="With this label; key:value, all of several.",
+                     show_default=False),
+    ] = None,
+    unread: Annotated[
+        bool | None,
+        typer.Option("--unread/--read", help="With something new, or without.",
+                     show_default=False),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Words of the title.", show_default=False)
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Words that were said.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[
+        str | None, typer.Option(help="Of the page before.", show_default=False)
+    ] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List your chats: pins, then the one that changed last."""
+
+    async def go() -> ChatPage:
+        async with Client(url, need_token(token)) as client:
+            return await client.chats(
+                archived=archived, label=label, has_unread=unread, title=title,
+                search=search, limit=limit, cursor=cursor,
+            )  # fmt: skip
+
+    page = run(go())
+    if as_json:
+        print_json(page)
+        return
+    console = new_console()
+    table = Table(
+        *(Column(name, no_wrap=True) for name in ("chat", "status", "changed")), "title"
+    )
+    for chat in page["chats"]:
+        _add_row(table, chat)
+        for child in chat.get("children", []):
+            _add_row(table, child, indent="  ")
+    console.print(table)
+    if page["next_cursor"]:
+        console.print(f"more: --cursor {page['next_cursor']}")
 
 
-class Talk:
-    """One keyboard and one chat."""
+@app.command()
+def show(
+    chat_id: ChatId,
+    at: At = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print a chat: as it is, or as it was at a version.
 
-    def __init__(self, client: Client, screen: Screen, chat_id: UUID | None) -> None:
-        self._client = client
-        self._screen = screen
-        self._chat_id = chat_id
-        self._lines = Lines()
-        self._view = ChatView()
-        self._turn = 0
-        self._interrupted = False
-        self._moved = asyncio.Event()
-        self._asked = asyncio.Event()
-        self._leaving = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+    A version in the middle of an append stands for the end of that append.
+    """
 
-    async def run(self) -> None:
-        """Until the person leaves."""
-        self._lines.start()
-        if self._chat_id is not None:
-            self._view.status = (await self._client.get(self._chat_id))["status"]
-            self._follow(self._chat_id, after=None)
-            await self._unless_leaving(self._at_rest())
-        try:
-            while (text := await self._read()) is not None:
-                await self._say(text)
-                await self._unless_leaving(self._at_rest())
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def on_interrupt(self) -> None:
-        """Ctrl-C: stop the turn; when there is none, or it was asked before, leave."""
-        if self._busy and not self._interrupted:
-            self._interrupted = True
-            self._asked.set()
-        else:
-            self._leaving.set()
-
-    @property
-    def _busy(self) -> bool:
-        finished = max((turn.id or 0 for turn in self._view.turns), default=0)
-        running = self._view.status is not None and not self._view.at_rest
-        return finished < self._turn or running
-
-    async def _read(self) -> str | None:
-        if self._leaving.is_set():
-            return None
-        self._screen.prompt(PROMPT)
-        return await self._unless_leaving(self._lines.next())
-
-    async def _say(self, text: str) -> None:
-        self._interrupted = False
-        if self._chat_id is None:
-            made = await self._client.create(text)
-            self._chat_id = UUID(made["id"])
-            self._turn, self._view.status = 1, made["status"]
-            self._follow(self._chat_id, after="0")
-            return
-        sent = await self._client.send(self._chat_id, text)
-        if "message" in sent:
-            self._turn = sent["message"]["id"]
-
-    def _follow(self, chat_id: UUID, *, after: str | None) -> None:
-        for name, work in (
-            ("follow", self._show_frames(chat_id, after)),
-            ("interrupt", self._interrupt_when_asked(chat_id)),
-        ):
-            self._tasks.append(asyncio.create_task(work, name=name))
-
-    async def _show_frames(self, chat_id: UUID, after: str | None) -> None:
-        async for frame in self._client.follow(chat_id, after=after):
-            self._screen.show(frame)
-            self._view.apply(frame)
-            if frame.name in MOVES:
-                self._moved.set()
-
-    async def _at_rest(self) -> None:
-        while self._busy:
-            self._moved.clear()
-            await self._moved.wait()
-
-    async def _interrupt_when_asked(self, chat_id: UUID) -> None:
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            # 409: the turn ended by itself meanwhile
-            with suppress(ApiError):
-                await self._client.interrupt(chat_id)
-
-    async def _unless_leaving(self, work: Coroutine[Any, Any, Result]) -> Result | None:
-        """The result, or None when the person leaves; a failed follower raises."""
-        task = asyncio.create_task(work, name="wait")
-        leaving = asyncio.create_task(self._leaving.wait(), name="leaving")
-        try:
-            await asyncio.wait(
-                (task, leaving, *self._tasks), return_when=asyncio.FIRST_COMPLETED
+    async def go() -> tuple[Chat, MessagePage]:
+        async with Client(url, need_token(token)) as client:
+            return await client.get(chat_id, at_version=at), await _whole(
+                client, chat_id, at
             )
-            for failed in self._tasks:
-                if failed.done():
-                    failed.result()
-            return task.result() if task.done() else None
-        finally:
-            for waiting in (task, leaving):
-                waiting.cancel()
+
+    chat, page = run(go())
+    if as_json:
+        print_json({"chat": chat, **page})
+        return
+    new_console().print(Text(_headline(chat), "bold"))
+    screen = Screen(sys.stdout)
+    screen.show_messages(page["messages"])
+    screen.show_queue(page["queued_messages"])
+
+
+@app.command()
+def fork(
+    chat_id: ChatId,
+    at: At = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a chat that begins as a copy of this one; prints its id."""
+
+    async def go() -> Chat:
+        async with Client(url, need_token(token)) as client:
+            return await client.fork(chat_id, version=at)
+
+    made = run(go())
+    if as_json:
+        print_json(made)
+    else:
+        print_line(made["id"])
+
+
+@app.command()
+def archive(
+    chat_ids: Annotated[list[UUID], typer.Argument(help="Chats.", show_default=False)],
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Bring them back.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+) -> None:  # fmt: skip
+    """Archive chats with their children; one that is refused ends it."""
+
+    async def go() -> None:
+        async with Client(url, need_token(token)) as client:
+            for chat_id in chat_ids:
+                await client.update(chat_id, archived=not undo)
+                print_line(str(chat_id))
+
+    run(go())
+
+
+async def _whole(client: Client, chat_id: UUID, at: int | None) -> MessagePage:
+    """All messages, oldest first, and the queue."""
+    older: list[Message] = []
+    page = newest = await client.messages(chat_id, limit=PAGE, at_version=at)
+    while True:
+        older += page["messages"]
+        if not page["has_more"]:
+            break
+        page = await client.messages(
+            chat_id, limit=PAGE, at_version=at, before_id=older[-1]["id"]
+        )
+    queued = newest["queued_messages"]
+    return {"messages": older[::-1], "queued_messages": queued, "has_more": False}
+
+
+def _add_row(table: Table, chat: Chat, *, indent: str = "") -> None:
+    marks = [
+        mark
+        for mark, there in (
+            (f"#{chat.get('pin_order')}", chat.get("pin_order")),
+            ("*", chat.get("has_unread")),
+        )
+        if there
+    ]
+    title = " ".join([*marks, printable(chat["title"])])
+    table.add_row(indent + chat["id"], chat["status"], chat["updated_at"][:16], title)
+
+
+def _headline(chat: Mapping[str, Any]) -> str:
+    told: Sequence[str] = [
+        repr(printable(chat["title"])),
+        chat["status"],
+        f"version {chat['version']}",
+        *(["archived"] if chat["archived"] else []),
+    ]
+    return ", ".join(told)

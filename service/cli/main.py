@@ -37,7 +37,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(projections.app, name="projections")
 app.add_typer(events.app, name="events")
 app.command("follow")(follow.follow)
-app.command("chat")(chat.chat)
+app.add_typer(chat.app, name="chat")
 app.command("scaletest")(scaletest.scaletest)
 
 

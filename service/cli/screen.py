@@ -25,6 +25,11 @@ class Preview:
         self._texts: dict[str, str] = {}
         self._ids: set[tuple[str, str]] = set()
 
+    @property
+    def empty(self) -> bool:
+        """Nothing of it is on the screen."""
+        return not self._texts and not self._ids
+
     def add(self, part: Part) -> None:
         """This part is shown now."""
         kind = part["type"]
@@ -56,6 +61,7 @@ class Screen:
         self._preview = Preview()
         self._fresh_line = True
         self._kind = ""
+        self._queue: set[int] = set()
 
     def show(self, frame: Frame) -> None:
         """Write what a frame adds."""
@@ -68,14 +74,37 @@ class Screen:
             case "message":
                 self._committed(data)
             case "preview_reset":
+                if not self._preview.empty:
+                    self._line("[that answer was dropped; another attempt follows]")
                 self._preview = Preview()
-                self._line("[that answer was dropped; another attempt follows]")
+            case "history_truncated":
+                self._preview = Preview()
+                self._line(f"[taken back: message {data['from_id']} and all after it]")
+            case "queue_update":
+                self.show_queue(data["queued_messages"])
+            case "action_required":
+                self._action(data)
+            case "retry":
+                wait_s = data["delay_ms"] / 1000
+                self._line(f"[{data['error']['message']}; again in {wait_s:g} s]")
             case "error":
                 self._line(f"[error: {data['error']['message']}]")
             case "turn_finished" if data["outcome"] != "finished":
                 self._line(f"[turn {data['outcome']}]")
             case "turn_finished":
                 self._end_line()
+
+    def show_messages(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Write a history."""
+        for message in messages:
+            self._message(message)
+
+    def show_queue(self, queued: Sequence[Mapping[str, Any]]) -> None:
+        """Write what waits and did not wait before."""
+        for item in queued:
+            if item["id"] not in self._queue:
+                self._line(f"[waits: {_text(item['content'])}]")
+        self._queue = {item["id"] for item in queued}
 
     def prompt(self, text: str) -> None:
         """Ask for a line."""
@@ -85,10 +114,17 @@ class Screen:
         self._fresh_line = True
 
     def _snapshot(self, data: Mapping[str, Any]) -> None:
-        for message in data["messages"]:
-            self._message(message)
+        self.show_messages(data["messages"])
+        self.show_queue(data.get("queued_messages", ()))
+        if (action := data.get("action_required")) is not None:
+            self._action(action)
         if (preview := data.get("preview")) is not None:
             self._live(preview["epoch"], preview["attempt"], preview["parts"])
+
+    def _action(self, action: Mapping[str, Any]) -> None:
+        for call in action["tool_calls"]:
+            told = f"{call['tool_name']} {_brief(call.get('args'))}"
+            self._line(f"[waits for your answer to {told} until {action['deadline']}]")
 
     def _live(self, epoch: int, attempt: int, parts: Sequence[Part]) -> None:
         if self._preview.episode != (epoch, attempt):

@@ -10,6 +10,7 @@ from tests.fixtures.golden import Golden
 
 COMMANDS = (
     (), ("serve",), ("migrate",), ("follow",), ("chat",), ("doctor",),
+    ("chat", "list"), ("chat", "show"), ("chat", "fork"), ("chat", "archive"),
     ("scaletest",),
     ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
     ("events",), ("events", "tail"), ("events", "show"), ("events", "diff"),
@@ -38,6 +39,9 @@ def test_help(command: tuple[str, ...], golden: Golden) -> None:
         ["token", "create", "--days", "0"],
         ["token", "revoke", "x"],
         ["events", "diff", "x", "1"],
+        ["chat", "show", "x"],
+        ["chat", "--url", "http://x", "list"],
+        ["scaletest", "--chats", "0"],
         ["events", "verify", "--first", "0"],
     ],
 )

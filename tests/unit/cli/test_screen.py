@@ -95,6 +95,41 @@ def test_a_dropped_answer_and_an_error_are_told() -> None:
     ]
 
 
+def test_an_attempt_of_which_nothing_was_shown_is_dropped_without_a_word() -> None:
+    reset = Frame("1", "preview_reset", {"epoch": 2, "attempt": 1})
+    assert shown(reset) == ""
+
+
+def test_a_retry_says_why_and_when() -> None:
+    retry = {"attempt": 1, "delay_ms": 1500, "error": {"message": "too busy"}}
+    assert shown(Frame("1", "retry", retry)) == "[too busy; again in 1.5 s]\n"
+
+
+def test_calls_that_wait_for_a_person_are_told() -> None:
+    call = {"tool_call_id": "c1", "tool_name": "ask", "args": {"what": "name"}}
+    data = {"tool_calls": [call], "deadline": "2026-11-25T12:00:00Z"}
+    told = '[waits for your answer to ask {"what":"name"} until 2026-11-25T12:00:00Z]\n'
+    assert shown(Frame("1", "action_required", data)) == told
+    snapshot = {"messages": [], "preview": None, "action_required": data}
+    assert shown(Frame("1", "snapshot", snapshot)) == told
+
+
+def test_what_an_edit_took_back_is_told() -> None:
+    assert (
+        shown(part("Hal"), Frame("1", "history_truncated", {"from_id": 2}))
+        == "Hal\n[taken back: message 2 and all after it]\n"
+    )
+
+
+def test_a_message_that_waits_is_shown_once() -> None:
+    def queue(*ids: int) -> Frame:
+        queued = [{"id": id_, "content": [text(f"no {id_}")]} for id_ in ids]
+        return Frame("1", "queue_update", {"queued_messages": queued})
+
+    said = shown(queue(3), queue(3, 4), queue(4), queue())
+    assert said == "[waits: no 3]\n[waits: no 4]\n"
+
+
 def test_own_messages_are_left_out_where_they_were_typed() -> None:
     frames = message("user", text("hello")), message("assistant", text("Hi"))
     assert shown(*frames, echo_user=False) == "Hi\n"
