@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from projections.registry import PROJECTIONS
 from projections.tables import make_read_models
-from projections.watch_feed import PRUNE
+from projections.watch_statements import PRUNE
 from service.db.pool import Connection, Database, connect
 from service.readmodels import chats, messages, queue, runnable, watch_feed
 from service.readmodels.lag import LAG
