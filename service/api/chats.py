@@ -32,6 +32,9 @@ from service.errors import FieldError, Rejection
 from service.readmodels.chats import ChatFilters, Extras, get_extras
 from service.readmodels.chats import list_chats as read_chats
 
+SHOWN = ("chats", "cursors")
+"""Read models that a row of a list is made of."""
+
 
 async def create_chat(request: Request) -> Response:
     """201 and the chat; a worker takes its first turn."""
@@ -70,7 +73,9 @@ async def list_chats(request: Request) -> Response:
     limit, cursor = query.limit(), query.given("cursor")
     filters = _filters(query)
     query.done()
-    stale = await wait_for_version(request, subject, ("chats", "cursors", "search"))
+    searched = filters is not None and filters.search is not None
+    names = (*SHOWN, "search") if searched else SHOWN
+    stale = await wait_for_version(request, subject, names)
     if filters is None:
         return json_response({"chats": [], "next_cursor": None}, more=stale)
     async with context_of(request).pool.connection() as connection:
@@ -95,13 +100,13 @@ async def get_chat(request: Request) -> Response:
         past = await context_of(request).chats.load_at(chat_id, then)
         shown = public_chat(chat_id, past.state) | {"at_version": then}
         return json_response(shown, about=(chat_id, past.version))
-    stale = await wait_for_version(request, subject, ("chats",))
+    stale = await wait_for_version(request, subject, SHOWN)
     try:
         async with context_of(request).pool.connection() as connection:
             extras = await get_extras(connection, chat_id)
     except UndefinedTable:
         # the chat itself needs no read model
-        extras, stale = Extras(0, ()), {STALE: "chats"}
+        extras, stale = Extras(0, ()), {STALE: ", ".join(SHOWN)}
     return json_response(
         {
             **public_chat(chat_id, loaded.state),

@@ -21,6 +21,7 @@ from service import wire
 from service.errors import (
     AppenderFull,
     AppendUnknown,
+    Conflict,
     FieldError,
     FutureEvent,
     Rejection,
@@ -138,6 +139,8 @@ def describe(error: Exception) -> Problem:
             return Problem("chat-not-found", CHAT_NOT_FOUND)
         case FutureEvent():
             return Problem("newer-event", "an upgrade is under way; try again later")
+        case Conflict():
+            return Problem("unavailable", "others changed it all the time; try again")
         case AppenderFull():
             return Problem("overloaded", "nothing was written; try again later")
         case AppendUnknown():

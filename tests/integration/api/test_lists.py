@@ -158,7 +158,7 @@ async def test_get_one_waits_for_pin_and_family(
     seen = {"parley-min-version": pinned.headers["parley-version"]}
     early = await api.get(path(chat), headers=seen)
     assert (early.json()["pinned"], early.json()["pin_order"]) == (True, 0)
-    assert early.headers["parley-stale"] == "chats"
+    assert early.headers["parley-stale"] == "chats, cursors"
     refused = await api.get(path(chat), headers=seen | {"prefer": "wait"})
     assert (refused.status_code, slug(refused)) == (503, "read-model-behind")
     await api.project()

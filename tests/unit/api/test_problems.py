@@ -23,6 +23,7 @@ from service.errors import (
     KeyReused,
     Rejection,
     StreamPurged,
+    WrongExpectedVersion,
 )
 from service.log import log_context
 from tests.fixtures.golden import Golden
@@ -54,6 +55,7 @@ def test_every_code_that_is_rejected_with_has_a_problem() -> None:
         (HTTPException(418), "internal"),
         (StreamPurged("gone"), "chat-not-found"),
         (FutureEvent("v9"), "newer-event"),
+        (WrongExpectedVersion("chat-1", 1, 2), "unavailable"),
         (AppenderFull("full"), "overloaded"),
         (AppendUnknown("?"), "outcome-unknown"),
         (DatabaseAway("away"), "unavailable"),
