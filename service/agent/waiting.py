@@ -17,6 +17,9 @@ from uuid import UUID
 
 from service.lease import Lease
 
+LONGEST_S = 60.0
+"""Of the timer: it does not notice that somebody has set the clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -94,8 +97,8 @@ class Waiting:
             self._timer = None
         if self._heap:
             seconds = (self._heap[0][0] - self._now()).total_seconds()
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, seconds), self._ring)
+            pause = min(LONGEST_S, max(0.0, seconds))
+            self._timer = asyncio.get_running_loop().call_later(pause, self._ring)
 
     def _ring(self) -> None:
         now = self._now()

@@ -7,13 +7,16 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from service.agent.runner import Outcome
 from service.db.guard import Guard
 from service.db.migrate import migrate
+from service.errors import DatabaseAway
+from service.eventstore.fold import Loaded
+from service.eventstore.handle import Chats
 from service.eventstore.records import (
     ANY,
     AppendRequest,
@@ -27,6 +30,7 @@ from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.servers import RestartableServer
 from tests.fixtures.stack import Stack
 from tests.integration.agent import crew
+from tests.integration.agent.clients import ASKING, SO, chat_with_client, submit
 from tests.integration.agent.crew import (
     Gated,
     Speaks,
@@ -124,22 +128,68 @@ async def test_an_answer_that_cannot_be_stored_fails_the_turn(
     assert len(provider.requests) == 1
 
 
+async def write_as_a_newer_release(stack: Stack, chat: ChatByHand) -> None:
+    newer = NewEvent("hologram_projected", 1, {"at": "2036-01-01T00:00:00Z"})
+    stream = StreamName("chat", chat.id)
+    await stack.appender.append(
+        AppendRequest((StreamAppend(stream, ANY, (newer,)),), str(uuid4()), b"hologram")
+    )
+
+
+async def leases(stack: Stack) -> int:
+    async with stack.pool.connection() as connection:
+        cursor = await connection.execute("SELECT count(*) FROM ops.leases")
+        (row,) = await cursor.fetchall()
+        return int(row[0])
+
+
 async def test_a_worker_gives_way_to_a_newer_release(stack: Stack) -> None:
     provider = Gated()
     async with hand(stack, provider=provider) as only:
         chat = await ChatByHand.create(stack)
         await provider.asked.wait()
-        newer = NewEvent("hologram_projected", 1, {"at": "2036-01-01T00:00:00Z"})
-        stream = StreamName("chat", chat.id)
-        await stack.appender.append(
-            AppendRequest(
-                (StreamAppend(stream, ANY, (newer,)),), str(uuid4()), b"hologram"
-            )
-        )
+        await write_as_a_newer_release(stack, chat)
         assert await only.worker.signals.left.wait() == (chat.id, Outcome.NEWER)
-        async with stack.pool.connection() as connection:
-            cursor = await connection.execute("SELECT count(*) FROM ops.leases")
-            assert await cursor.fetchone() == (0,)
+        assert await leases(stack) == 0
+
+
+async def test_a_waiting_chat_is_left_to_a_newer_release_too(stack: Stack) -> None:
+    async with hand(stack, provider=Speaks(ASKING)) as only:
+        chat = await chat_with_client(stack)
+        assert await only.worker.signals.left.wait() == (chat.id, Outcome.WAITS)
+        await write_as_a_newer_release(stack, chat)
+        assert await only.worker.signals.left.wait() == (chat.id, Outcome.NEWER)
+        assert only.worker.waiting == 0
+        assert await leases(stack) == 0
+
+
+class Away(Chats):
+    """Its database does not answer while a test says so."""
+
+    away = False
+
+    async def load(self, chat_id: UUID) -> Loaded:
+        if self.away:
+            raise DatabaseAway("the test says so")
+        return await super().load(chat_id)
+
+
+async def test_a_waiting_chat_that_cannot_be_read_goes_on_waiting(
+    stack: Stack, watch: Watch
+) -> None:
+    chats = Away(stack.pool, stack.appender, cache_bytes=1 << 20)
+    async with hand(stack, provider=Speaks(ASKING, SO), chats=chats) as only:
+        chat = await chat_with_client(stack)
+        assert await only.worker.signals.left.wait() == (chat.id, Outcome.WAITS)
+        chats.away = True
+        await submit(stack, chat, c1="because")
+        assert await only.worker.signals.left.wait() == (chat.id, Outcome.WAITS)
+        assert only.worker.heartbeat.held == 1
+        chats.away = False
+        state = await watch.until(chat.id, rests)
+        events = types(await history(stack, chat.id))
+    assert texts(state)[-1] == "so"
+    assert events.count("run_acquired") == 1
 
 
 async def test_a_clock_that_jumps_changes_nothing(stack: Stack, watch: Watch) -> None:
