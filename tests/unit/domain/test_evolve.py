@@ -247,7 +247,9 @@ def test_a_wish_to_compact_does_not_outlive_what_it_was_for(
 
 
 def test_a_wish_to_compact_grants_an_epoch_and_frees_the_chat() -> None:
-    state = state_of(*an_idle_chat(), compaction_requested())
+    failed = state_of(*a_turn(), turn_failed(), queued(), queued())
+    assert failed.attempt == 1
+    state = evolve(failed, compaction_requested())
     assert (state.status, state.epoch, state.attempt) == (Status.RUNNING, 8, 0)
     assert (state.holder, state.term, state.turn_id) == (None, 1, None)
 
