@@ -15,6 +15,7 @@ from projections.rebuild import rebuild
 from projections.swap import swap
 from projections.versions import active, pick
 from projections.watch_feed import WATCH_FEED
+from service.api.frames import WATCH_FRAMES
 from service.db.pool import Database, connect
 from service.stream.place import format_place, place_of
 from tests.fixtures.byhand import ChatByHand
@@ -23,7 +24,10 @@ from tests.integration.api.conftest import Api, bearer
 from tests.integration.feeds.conftest import Projecting, following, seen
 
 WATCH = "/api/v1/chats/watch"
-KINDS = ("created", "status_change", "deleted")
+KINDS = (
+    *("created", "deleted", "status_change", "title_change"),
+    *("action_required", "chat_change"),
+)
 
 
 async def a_turn(api: Api, text: str = "hello", *, fails: bool = False) -> str:
@@ -98,6 +102,55 @@ async def test_a_turn_that_goes_on_from_the_queue_changes_no_status(
             await chat.finish()
         await client.until(heard(2))
     assert [status for _, _, status in shown(client)] == ["running", "waiting"]
+
+
+async def test_a_watcher_hears_what_is_about_a_chat(
+    api: Api, projecting: Projecting
+) -> None:
+    """Each change by itself, the chat as it is; every frame as the document has it."""
+    async with projecting(), watching(api) as client:
+        tools = [{"name": "ask", "input_schema": {}}]
+        created = await api.create(client_tools=tools)
+        chat = ChatByHand(api.stack, UUID(created["id"]))
+        await chat.rename("tea")
+        await chat.acquire()
+        await chat.attempt()
+        await chat.ask_client()
+        await client.until(heard(6))
+        assert [(kind, status) for kind, _, status in shown(client)] == [
+            ("created", "running"),
+            ("title_change", "running"),
+            ("chat_change", "running"),
+            ("chat_change", "running"),
+            ("status_change", "requires_action"),
+            ("action_required", "requires_action"),
+        ]
+    frames = told(client)
+    assert frames[1].data["chat"]["title"] == "tea"
+    (call,) = frames[5].data["tool_calls"]
+    assert call["tool_name"] == "ask"
+    for frame in frames:
+        WATCH_FRAMES[str(frame.event)].model_validate(frame.data)
+
+
+async def test_archive_is_a_deletion_to_watchers_and_a_fork_a_creation(
+    api: Api, projecting: Projecting
+) -> None:
+    chat = await a_turn(api, "tea")
+    await api.project()
+    path = f"/api/v1/chats/{chat}"
+    async with projecting(), watching(api) as client:
+        for archived in (True, False):
+            answer = await api.http.patch(path, json={"archived": archived})
+            assert answer.status_code == 204, answer.text
+        fork = (await api.post(f"{path}/fork", {})).json()
+        await client.until(heard(3))
+    assert shown(client) == [
+        ("deleted", chat, None),
+        ("created", chat, "waiting"),
+        ("created", fork["id"], "waiting"),
+    ]
+    assert told(client)[2].data["chat"]["forked_from"]["chat_id"] == chat
 
 
 async def test_nobody_hears_of_the_chats_of_others(
