@@ -1,4 +1,4 @@
-"""Chats that may need this worker, in order: urgent ones, then those that need a slot.
+"""Chats that may need this worker: interrupting ones, waiting ones, running ones.
 
 Every worker hears of every chat. So that not all of them ask for its lease at once,
 each chat has an order of the workers that live, the same for all of them: the first
@@ -13,6 +13,11 @@ import asyncio
 from collections.abc import Callable, Collection
 from hashlib import blake2b
 from uuid import UUID
+
+from service.domain.chat.state import Status
+
+URGENCY = (Status.INTERRUPTING, Status.REQUIRES_ACTION, Status.RUNNING)
+"""A person waits, a deadline comes, a turn wants a slot."""
 
 CANDIDATES = 10_000
 """Remembered of each kind, and asked for in a poll; more come with the next poll."""
@@ -49,8 +54,7 @@ class Candidates:
         self._on_more = on_more
         self._peers: frozenset[str] = frozenset()
         self._heard_s = 0.0
-        self._urgent: dict[UUID, None] = {}
-        self._others: dict[UUID, None] = {}
+        self._kinds: dict[Status, dict[UUID, None]] = {kind: {} for kind in URGENCY}
         self._later: dict[UUID, asyncio.TimerHandle] = {}
         self._postponed: dict[UUID, float] = {}
 
@@ -68,35 +72,38 @@ class Candidates:
         shortest, longest = STEP_S
         return min(longest, max(shortest, STEP_FACTOR * self._heard_s))
 
-    def offer(self, chat_id: UUID, *, urgent: bool = False, late: int = 0) -> None:
+    def offer(
+        self, chat_id: UUID, *, status: Status = Status.RUNNING, late: int = 0
+    ) -> None:
         """It may need a worker; try it when it is our turn, and `late` turns later."""
-        if chat_id in self._urgent or (chat_id in self._others and not urgent):
+        if self._has(chat_id, status):
             return
         self._forget_timer(chat_id)
         steps = late + self._place(chat_id) + LOAD_STEPS * self._load()
         if steps == 0:
-            self.add(chat_id, urgent=urgent)
+            self.add(chat_id, status=status)
         elif len(self._later) < CANDIDATES:
             pause = self.step_s * min(steps, MOST_STEPS)
             loop = asyncio.get_running_loop()
-            self._later[chat_id] = loop.call_later(pause, self._now, chat_id, urgent)
+            self._later[chat_id] = loop.call_later(pause, self._now, chat_id, status)
 
-    def add(self, chat_id: UUID, *, urgent: bool = False) -> None:
+    def add(self, chat_id: UUID, *, status: Status = Status.RUNNING) -> None:
         """Try it as soon as there is room."""
-        kind = self._urgent if urgent else self._others
-        if len(kind) >= CANDIDATES or self._is_postponed(chat_id):
+        kind = self._kinds[status]
+        if (
+            len(kind) >= CANDIDATES
+            or self._has(chat_id, status)
+            or self._is_postponed(chat_id)
+        ):
             return
-        if urgent:
-            self._others.pop(chat_id, None)
-        if urgent or chat_id not in self._urgent:
-            kind[chat_id] = None
-            self._on_more()
+        self._drop(chat_id)
+        kind[chat_id] = None
+        self._on_more()
 
     def taken(self, chat_id: UUID) -> None:
         """Another worker has it, or this one."""
         self._forget_timer(chat_id)
-        self._urgent.pop(chat_id, None)
-        self._others.pop(chat_id, None)
+        self._drop(chat_id)
 
     def postpone(self, chat_id: UUID) -> None:
         """It cannot be run here now."""
@@ -106,21 +113,30 @@ class Candidates:
         """There is something new in it."""
         self._postponed.pop(chat_id, None)
 
-    def next_urgent(self) -> UUID | None:
-        """The one that waits longest for no slot."""
-        return _first(self._urgent)
-
-    def next(self) -> UUID | None:
-        """The one that waits longest for a slot."""
-        return _first(self._others)
+    def next(self, status: Status) -> UUID | None:
+        """The one of this kind that waits longest; it is no candidate any more."""
+        kind = self._kinds[status]
+        chat_id = next(iter(kind), None)
+        if chat_id is not None:
+            del kind[chat_id]
+        return chat_id
 
     def close(self) -> None:
         """Forget all of them."""
         for timer in self._later.values():
             timer.cancel()
         self._later.clear()
-        self._urgent.clear()
-        self._others.clear()
+        for kind in self._kinds.values():
+            kind.clear()
+
+    def _has(self, chat_id: UUID, status: Status) -> bool:
+        """It is there, as urgent as that or more so."""
+        kinds = URGENCY[: URGENCY.index(status) + 1]
+        return any(chat_id in self._kinds[kind] for kind in kinds)
+
+    def _drop(self, chat_id: UUID) -> None:
+        for kind in self._kinds.values():
+            kind.pop(chat_id, None)
 
     def _place(self, chat_id: UUID) -> int:
         """How many living workers come before this one in the chat's order."""
@@ -129,9 +145,9 @@ class Candidates:
         ours = _rank(chat_id, self._worker)
         return sum(_rank(chat_id, peer) < ours for peer in self._peers)
 
-    def _now(self, chat_id: UUID, urgent: bool) -> None:
+    def _now(self, chat_id: UUID, status: Status) -> None:
         del self._later[chat_id]
-        self.add(chat_id, urgent=urgent)
+        self.add(chat_id, status=status)
 
     def _forget_timer(self, chat_id: UUID) -> None:
         timer = self._later.pop(chat_id, None)
@@ -144,13 +160,6 @@ class Candidates:
             del self._postponed[chat_id]
             return False
         return until is not None
-
-
-def _first(chats: dict[UUID, None]) -> UUID | None:
-    chat_id = next(iter(chats), None)
-    if chat_id is not None:
-        del chats[chat_id]
-    return chat_id
 
 
 def _rank(chat_id: UUID, worker: str) -> bytes:

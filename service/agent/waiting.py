@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,7 +41,7 @@ class Waiting:
         self._now = now
         self._on_due = on_due
         self._waits: dict[UUID, Wait] = {}
-        self._due: dict[UUID, Wait] = {}
+        self._due: OrderedDict[UUID, Wait] = OrderedDict()
         self._heap: list[tuple[datetime, int, Wait]] = []
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
@@ -58,20 +59,26 @@ class Waiting:
         if self._heap[0][2] is wait:
             self._arm()
 
-    def news(self, chat_id: UUID, version: int) -> None:
-        """The log has this version: if that is more than was seen, the chat is due."""
+    def news(self, chat_id: UUID, version: int, *, urgent: bool = False) -> None:
+        """The log has this version: if that is more than was seen, the chat is due.
+
+        One that is urgent is the next to be taken.
+        """
         wait = self._waits.get(chat_id)
         if wait is not None and version > wait.version:
             self._make_due(wait)
+        if urgent and chat_id in self._due:
+            self._due.move_to_end(chat_id, last=False)
 
     def take(self) -> Wait | None:
         """A chat that is due, if any is; it waits here no more."""
         if not self._due:
             return None
-        return self._due.pop(next(iter(self._due)))
+        return self._due.popitem(last=False)[1]
 
     def drop(self, lease: Lease) -> None:
         """Its lease is lost: no concern of ours any more."""
+        waits: dict[UUID, Wait]
         for waits in (self._waits, self._due):
             wait = waits.get(lease.chat_id)
             if wait is not None and wait.lease is lease:

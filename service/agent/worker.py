@@ -143,13 +143,14 @@ class Worker:
                     self._candidates.heard(_clock() - slot.begun_at)
                     slot.begun_at = None
             elif chat_id in self._waiting:
-                self._waiting.news(chat_id, news.version)
+                self._waiting.news(chat_id, news.version, urgent=news.urgent)
             elif meaning is Meaning.HELD:
                 self._candidates.taken(chat_id)
             elif calls:
                 late = HOLDERS_TURNS if meaning is Meaning.CHANGED else 0
                 self._candidates.reconsider(chat_id)
-                self._candidates.offer(chat_id, urgent=news.urgent, late=late)
+                status = Status.INTERRUPTING if news.urgent else Status.RUNNING
+                self._candidates.offer(chat_id, status=status, late=late)
 
     async def stop(self) -> None:
         """Take no more chats, let steps finish for the grace, give the rest back."""
@@ -231,8 +232,7 @@ class Worker:
         self._candidates.meet(around.workers)
         for chat_id, status in await self._runnable(CANDIDATES):
             if chat_id not in self._slots and chat_id not in self._waiting:
-                urgent = status != Status.RUNNING
-                self._candidates.offer(chat_id, urgent=urgent)
+                self._candidates.offer(chat_id, status=Status(status))
         if around.expiry_s is None:
             return interval
         return min(interval, around.expiry_s + AFTER_EXPIRY_S)
@@ -251,21 +251,28 @@ class Worker:
         """The next chat to do something to, most urgent first."""
         if self._stopping:
             return None
-        errands = len(self._slots) - self.running < ERRANDS
-        if errands and (wait := self._waiting.take()) is not None:
-            return Slot(wait.lease.chat_id, self._bench, lease=wait.lease)
-        if not self.heartbeat.may_acquire():
-            return None
-        while errands and (chat_id := self._candidates.next_urgent()) is not None:
-            if self._is_new(chat_id):
+        if len(self._slots) - self.running < ERRANDS:
+            if (chat_id := self._candidate(Status.INTERRUPTING)) is not None:
                 return Slot(chat_id, self._bench)
-        while self._has_room() and (chat_id := self._candidates.next()) is not None:
-            if self._is_new(chat_id):
-                return Slot(chat_id, self._bench, admitted=True)
+            if (wait := self._waiting.take()) is not None:
+                return Slot(wait.lease.chat_id, self._bench, lease=wait.lease)
+            if (chat_id := self._candidate(Status.REQUIRES_ACTION)) is not None:
+                return Slot(chat_id, self._bench)
+        if (
+            self._has_room()
+            and (chat_id := self._candidate(Status.RUNNING)) is not None
+        ):
+            return Slot(chat_id, self._bench, admitted=True)
         return None
 
-    def _is_new(self, chat_id: UUID) -> bool:
-        return chat_id not in self._slots and chat_id not in self._waiting
+    def _candidate(self, status: Status) -> UUID | None:
+        """The next one of this kind that is not here already, if one may be taken."""
+        if not self.heartbeat.may_acquire():
+            return None
+        while (chat_id := self._candidates.next(status)) is not None:
+            if chat_id not in self._slots and chat_id not in self._waiting:
+                return chat_id
+        return None
 
     def _has_room(self) -> bool:
         return self.running < self._pace.slots

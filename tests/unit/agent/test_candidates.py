@@ -7,6 +7,7 @@ from collections import Counter
 from uuid import UUID, uuid5
 
 from service.agent.candidates import Candidates
+from service.domain.chat.state import Status
 
 WORKERS = ("w1", "w2", "w3")
 CHATS = [uuid5(UUID(int=0), str(number)) for number in range(300)]
@@ -17,8 +18,8 @@ def candidates(worker: str = "w1", load: float = 0.0) -> Candidates:
     return Candidates(worker, load=lambda: load, on_more=lambda: None)
 
 
-def drained(those: Candidates) -> list[UUID]:
-    return list(iter(those.next, None))
+def drained(those: Candidates, status: Status = Status.RUNNING) -> list[UUID]:
+    return list(iter(lambda: those.next(status), None))
 
 
 async def test_alone_and_idle_a_worker_tries_at_once_in_order() -> None:
@@ -28,15 +29,17 @@ async def test_alone_and_idle_a_worker_tries_at_once_in_order() -> None:
     assert drained(those) == [B, A, C]
 
 
-async def test_urgent_ones_are_apart_and_a_chat_is_there_once() -> None:
+async def test_kinds_are_apart_and_a_chat_is_there_once_as_urgent_as_ever() -> None:
     those = candidates()
+    for chat in (A, B, C):
+        those.offer(chat)
+    those.offer(A, status=Status.INTERRUPTING)
     those.offer(A)
-    those.offer(B)
-    those.offer(A, urgent=True)
-    those.offer(A)
-    assert those.next_urgent() == A
-    assert those.next_urgent() is None
-    assert drained(those) == [B]
+    those.offer(B, status=Status.REQUIRES_ACTION)
+    those.add(A, status=Status.REQUIRES_ACTION)
+    assert drained(those, Status.INTERRUPTING) == [A]
+    assert drained(those, Status.REQUIRES_ACTION) == [B]
+    assert drained(those) == [C]
 
 
 async def test_each_chat_has_one_worker_that_is_first() -> None:
@@ -76,17 +79,16 @@ async def test_the_others_try_later_unless_it_is_taken() -> None:
 async def test_what_is_taken_is_forgotten_wherever_it_is() -> None:
     those = candidates()
     those.offer(A)
-    those.offer(B, urgent=True)
+    those.offer(B, status=Status.INTERRUPTING)
     for chat in (A, B, C):
         those.taken(chat)
-    assert those.next() is None
-    assert those.next_urgent() is None
+    assert drained(those) == drained(those, Status.INTERRUPTING) == []
 
 
 async def test_a_worker_with_much_to_do_is_late() -> None:
     those = candidates(load=0.5)
     those.offer(A)
-    assert those.next() is None
+    assert drained(those) == []
     those.close()
 
 
@@ -94,7 +96,7 @@ async def test_a_postponed_chat_is_left_alone_until_there_are_news() -> None:
     those = candidates()
     those.postpone(A)
     those.offer(A)
-    assert those.next() is None
+    assert drained(those) == []
     those.reconsider(A)
     those.offer(A)
-    assert those.next() == A
+    assert drained(those) == [A]

@@ -90,6 +90,16 @@ async def test_news_make_a_chat_due_and_what_was_seen_is_no_news() -> None:
     assert UUID(int=1) not in those
 
 
+async def test_what_is_urgent_is_taken_first() -> None:
+    those, _ = waiting(Clock())
+    for number in (1, 2, 3):
+        those.put(wait(number))
+        those.news(UUID(int=number), 9, urgent=number == 2)
+    those.news(UUID(int=3), 10, urgent=True)
+    taken = iter(those.take, None)
+    assert [each.lease.chat_id.int for each in taken if each is not None] == [3, 2, 1]
+
+
 async def test_a_lost_chat_waits_no_more() -> None:
     those, _ = waiting(Clock())
     lost, again = wait(1), wait(1)
