@@ -103,7 +103,7 @@ async def test_nothing_is_changed_without_a_yes(world: World) -> None:
 
 async def test_names_that_nobody_knows(world: World) -> None:
     _, why = await parley(world, "rebuild", "nothing", "--yes", code=1)
-    assert "there are chats, messages, queue, runnable" in why
+    assert "there are chats, cursors, messages, queue, runnable, search" in why
     _, why = await parley(world, "build", "nowhere:NOTHING", "--yes", code=1)
     assert "cannot load the projection" in why
 
