@@ -101,14 +101,17 @@ Serve = Callable[..., Any]
 def serve() -> Serve:
     """`async with serve(...) as served`: arguments go to the command line.
 
-    Settings go in as keywords: `database_url=...` is PARLEY_DATABASE_URL.
+    Settings go in as keywords: `database_url=...` is PARLEY_DATABASE_URL. `program`
+    takes the place of this release's `parley`.
     """
 
     @asynccontextmanager
-    async def run(*arguments: str, **settings: str) -> AsyncIterator[Served]:
+    async def run(
+        *arguments: str, program: tuple[str, ...] = (str(PARLEY),), **settings: str
+    ) -> AsyncIterator[Served]:
         environ = {f"PARLEY_{k.upper()}": v for k, v in settings.items()}
         process = await asyncio.create_subprocess_exec(
-            str(PARLEY), "serve", "--port", "0", "--json", *arguments,
+            *program, "serve", "--port", "0", "--json", *arguments,
             env=dict(os.environ) | environ,  # noqa: TID251  PATH and HOME
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -1,0 +1,1 @@
+"""Many processes on one database, and things that are killed meanwhile."""

@@ -1,0 +1,286 @@
+"""A user with one chat, who says, stops, edits and renames; and followers of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from service.client.client import ApiError, Client, ConnectionFailed, Frame
+from service.client.shapes import Chat, ToolResult
+from tests.reducer import ChatOnScreen
+
+Result = TypeVar("Result")
+
+PATIENCE_S = 60.0
+"""For one thing to come, whatever is being restarted."""
+
+EPHEMERAL = ("message_part", "preview_reset", "caught_up")
+"""Frames that a replay of the log does not have, or has otherwise."""
+
+
+class Moved:
+    """Something has changed; whoever waits looks again."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Event] = []
+
+    def ring(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next time, however long it takes."""
+        event = asyncio.Event()
+        self._waiting.append(event)
+        await event.wait()
+
+    async def until(
+        self, done: Callable[[], object], what: Callable[[], object] = str
+    ) -> None:
+        """Wait until it is so."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not done():
+                    await self.wait()
+        except TimeoutError:
+            raise AssertionError(f"in vain: {what()}") from None
+
+
+@dataclass
+class Progress:
+    """Turns that ended, over all chats: what paces the faults."""
+
+    turns: int = 0
+    over: bool = False
+    """All faults have happened: finish what you are doing."""
+    moved: Moved = field(default_factory=Moved)
+
+    def count(self) -> None:
+        self.turns += 1
+        self.moved.ring()
+
+    async def more(self, turns: int) -> None:
+        """Wait until so many more turns have ended."""
+        wanted = self.turns + turns
+        await self.moved.until(lambda: self.turns >= wanted)
+
+
+class Follower:
+    """Everything that a stream gave, folded strictly."""
+
+    def __init__(self, client: Client, chat: Chat, *, after: str | None) -> None:
+        self.frames: list[Frame] = []
+        self.view = ChatOnScreen()
+        self.moved = Moved()
+        self.on_turn: Callable[[], None] = lambda: None
+        self._task = asyncio.create_task(self._run(client, chat, after), name="follow")
+
+    async def _run(self, client: Client, chat: Chat, after: str | None) -> None:
+        async for frame in client.follow(chat, after=after):
+            self.frames.append(frame)
+            self.view.apply(frame)
+            if frame.name == "turn_finished":
+                self.on_turn()
+            self.moved.ring()
+
+    async def until(self, done: Callable[[], object]) -> None:
+        """Wait for frames; a stream that broke for good is raised here."""
+        waiting = asyncio.create_task(self.moved.until(done, self._tell))
+        await asyncio.wait((waiting, self._task), return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            waiting.cancel()
+            self._task.result()
+        await waiting
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    @property
+    def of_log(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the log gave, without what is live only."""
+        return [(f.name, f.data) for f in self.frames if f.name not in EPHEMERAL]
+
+    def _tell(self) -> str:
+        last = [(f.id, f.name) for f in self.frames[-5:]]
+        return f"{self.view.status} {self.view.queue} {last}"
+
+
+class Talk:
+    """One chat, and what its user has said in it."""
+
+    def __init__(self, client: Client, progress: Progress, seed: int) -> None:
+        self.client = client
+        self.said: Counter[str] = Counter()
+        """What was taken, by its text."""
+        self.title = ""
+        """The last that was taken."""
+        self.done: Counter[str] = Counter()
+        self._progress = progress
+        self._random = random.Random(seed)
+        self._number = 0
+        self._answered: set[str] = set()
+
+    async def begin(self, chat: Chat | None = None) -> None:
+        """Create it, unless it is there, and follow it from its first event."""
+        if chat is None:
+            text = self._text()
+            chat = await self._insist(lambda key: self.client.create(text, key=key))
+            assert chat is not None
+            self.said[text] += 1
+        self.chat = chat
+        self.follower = Follower(self.client, chat, after="0")
+        self.follower.on_turn = self._progress.count
+        self.second = Follower(self.client, chat, after=None)
+
+    async def run(self) -> None:
+        """Do one thing after the other until the faults are over; then come to rest."""
+        answering = asyncio.create_task(self._answer_calls(), name="answer")
+        try:
+            while not self._progress.over:
+                await self._act()
+                await self._pause()
+            await self._rest()
+        finally:
+            answering.cancel()
+            await asyncio.wait([answering])
+        if not answering.cancelled():
+            answering.result()
+
+    async def close(self) -> None:
+        await self.follower.stop()
+        await self.second.stop()
+
+    @property
+    def _view(self) -> ChatOnScreen:
+        return self.follower.view
+
+    async def _act(self) -> None:
+        acts: list[Callable[[], Awaitable[None]]] = [
+            *[self._send] * 5, self._send_now, self._send_now, self._interrupt,
+            self._edit, self._rename, self._change_queue, self._follow_anew,
+        ]  # fmt: skip
+        act = self._random.choice(acts)
+        self.done[act.__name__.strip("_")] += 1
+        await act()
+
+    async def _pause(self) -> None:
+        """Look what becomes of it: all, or the beginning."""
+        if self._random.random() < 0.4 or len(self._view.queue) > 8:
+            await self._rest()
+        else:
+            await self.follower.until(lambda: self._view.preview or self._at_rest())
+
+    def _at_rest(self) -> bool:
+        return self._view.caught_up and self._view.status in ("waiting", "error")
+
+    async def _rest(self) -> None:
+        await self.follower.until(self._at_rest)
+
+    def _text(self) -> str:
+        self._number += 1
+        if self._random.random() < 0.05:
+            return "fail"
+        if self._random.random() < 0.3:
+            return f"what time is it, {self._number}?"
+        return f"count {self._number % 40 + 10}"
+
+    async def _send(self, how: str = "queue") -> None:
+        text, chat = self._text(), self.chat
+        sent = await self._insist(
+            lambda key: self.client.send(chat, text, busy_behavior=how, key=key)
+        )
+        self.said[text] += sent is not None
+
+    async def _send_now(self) -> None:
+        await self._send("interrupt")
+
+    async def _interrupt(self) -> None:
+        await self._insist(lambda key: self.client.interrupt(self.chat, key=key))
+
+    async def _edit(self) -> None:
+        mine = [i for i, m in self._view.messages.items() if m["role"] == "user"]
+        if not mine:
+            return
+        text, message = self._text(), self._random.choice(mine)
+        edited = await self._insist(
+            lambda key: self.client.edit(self.chat, message, text, key=key)
+        )
+        self.said[text] += edited is not None
+
+    async def _rename(self) -> None:
+        title = f"title {self._random.random()}"
+        if await self._told(lambda key: self.client.update(
+            self.chat, title=title, key=key
+        )):  # fmt: skip
+            self.title = title
+
+    async def _change_queue(self) -> None:
+        if not self._view.queue:
+            return
+        queued = self._random.choice(self._view.queue)["id"]
+        change = self._random.choice([self.client.promote, self.client.delete_queued])
+        await self._told(lambda key: change(self.chat, queued, key=key))
+
+    async def _follow_anew(self) -> None:
+        """Somebody else begins to follow now, with a snapshot."""
+        await self.second.stop()
+        self.second = Follower(self.client, self.chat, after=None)
+
+    async def _answer_calls(self) -> None:
+        """The client's tools: each request is answered once."""
+        while True:
+            await self._called()
+            assert self._view.action is not None
+            ids = [call["tool_call_id"] for call in self._view.action["tool_calls"]]
+            self._answered |= set(ids)
+            if await self._told(partial(self._submit, ids)):
+                self.done["answer_calls"] += 1
+
+    async def _submit(self, ids: list[str], key: str) -> None:
+        told = {"now": "noon", "timezone": "UTC"}
+        results = [ToolResult(tool_call_id=id_, output=told) for id_ in ids]
+        await self.client.submit_tool_results(self.chat, results, key=key)
+
+    async def _called(self) -> None:
+        """Wait, for as long as it takes, for calls that were not answered yet."""
+        while True:
+            action = self._view.action
+            if action is not None:
+                ids = {call["tool_call_id"] for call in action["tool_calls"]}
+                if not ids <= self._answered:
+                    return
+            await self.follower.moved.wait()
+
+    async def _told(self, request: Callable[[str], Awaitable[object]]) -> bool:
+        """Whether a request that answers nothing was taken."""
+
+        async def answer(key: str) -> bool:
+            await request(key)
+            return True
+
+        return await self._insist(answer) is not None
+
+    async def _insist(
+        self, request: Callable[[str], Awaitable[Result]]
+    ) -> Result | None:
+        """Ask with one key until it is known what became of it; None: refused."""
+        key = uuid4().hex
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    return await request(key)
+                except ConnectionFailed:
+                    continue
+                except ApiError as error:
+                    if error.status < 500:
+                        return None
