@@ -1,9 +1,9 @@
 """Decide, append, and decide again on a conflict, over one chat or several at once.
 
 A plan is made on the cached states when there are some: es.append compares versions
-and digests, so a stale cache costs a reload, never a wrong event. Only a rejection
-needs the newest states before it counts. Requests on one chat go one after the other
-within a process; other processes are met as conflicts.
+and digests, so a stale cache costs a reload, never a wrong event. Only a rejection, and
+a chat that is left as it is, need the newest states before they count. Requests on one
+chat go one after the other within a process; other processes are met as conflicts.
 
 No connection is held while an append is awaited.
 """
@@ -119,7 +119,8 @@ class Executor:
     async def _try_cached(self, request: Request, planner: Planner) -> Handled | None:
         """Decide on what may be stale; None when only the newest state can tell."""
         plan = await planner.plan(self._cached)
-        if isinstance(plan, Rejection) or not any(change.events for change in plan):
+        # what is left as it is goes into no append, so nothing would find it stale
+        if isinstance(plan, Rejection) or not all(change.events for change in plan):
             return None
         with suppress(WrongExpectedVersion, StreamPurged):
             return await self._append(request, plan)

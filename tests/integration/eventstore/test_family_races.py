@@ -269,6 +269,25 @@ async def test_an_archive_meets_the_erasure_of_a_child(
         assert not erased.exists
 
 
+@pytest.mark.parametrize("command", [ARCHIVE, BACK], ids=["archive", "back"])
+async def test_a_child_that_another_process_moved_goes_along(
+    database: Database, processes: tuple[Chats, Chats], command: UpdateChat
+) -> None:
+    """This process remembers the child where it belongs, from before the move."""
+    here, there = processes
+    made = await two_children(here)
+    if command is ARCHIVE:
+        await here.execute_family(made.root, ARCHIVE, actor="a")
+    for child in made.children:
+        await here.load(child)
+    away = BACK if command is ARCHIVE else ARCHIVE
+    await there.execute_family(made.root, away, actor="a")
+    await here.load(made.root)
+    await here.execute_family(made.root, command, actor="a")
+    moved = {member.archived for member in await states(database, made)}
+    assert moved == {command.archived}
+
+
 async def test_nobody_waits_in_a_circle(
     database: Database, processes: tuple[Chats, Chats]
 ) -> None:
