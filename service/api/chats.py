@@ -55,7 +55,7 @@ async def create_chat(request: Request) -> Response:
         plan_mode=body.plan_mode or "",
         client_tools=body.tools(),
     )
-    await may_begin(request, subject)
+    await may_begin(request, subject, chat_id, key=key)
     asked = Asked(CHATS, body, key)
     handled = await perform(request, subject, chat_id, command, asked=asked)
     return await chat_response(request, chat_id, handled, status=201)

@@ -107,7 +107,13 @@ async def send_message(request: Request) -> Response:
         settings=body.settings(),
         busy_behavior=body.busy_behavior,
     )
-    await may_begin(request, target.subject, target.loaded.state)
+    await may_begin(
+        request,
+        target.subject,
+        target.chat_id,
+        key=target.key,
+        state=target.loaded.state,
+    )
     handled = await perform_on(request, target, command, body, where="/messages")
     return json_response(
         sent(target.chat_id, handled),
@@ -128,7 +134,13 @@ async def edit_message(request: Request) -> Response:
         parts=body.parts(),
         settings=body.settings(),
     )
-    await may_begin(request, target.subject, target.loaded.state)
+    await may_begin(
+        request,
+        target.subject,
+        target.chat_id,
+        key=target.key,
+        state=target.loaded.state,
+    )
     where = f"/messages/{message_id}"
     handled = await perform_on(request, target, command, body, where=where)
     before = await state_before(request, target, handled)

@@ -21,6 +21,7 @@ from service.domain.chat.public import public_chat
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import ChatCommand, UpdateChat
 from service.domain.ids import CHAT
+from service.errors import TooMany
 from service.eventstore import store
 from service.eventstore.codec import decode
 from service.eventstore.fold import Loaded
@@ -75,14 +76,38 @@ async def target_of(request: Request, action: Action) -> Target:
 
 
 async def may_begin(
-    request: Request, subject: Subject, state: ChatState | None = None
+    request: Request,
+    subject: Subject,
+    chat_id: UUID,
+    *,
+    key: str | None,
+    state: ChatState | None = None,
 ) -> None:
     """Whether one more chat of the user may run. Raises TooMany.
 
     `state` is that of the chat, None of a new one; one that runs goes on running.
     """
     context = context_of(request)
-    await context.limits.turn(context.pool, subject.user_id, state)
+    try:
+        await context.limits.turn(context.pool, subject.user_id, state)
+    except TooMany:
+        # what was accepted once is answered again, however many run by now
+        if key is None or not await _was_accepted(request, subject, chat_id, key):
+            raise
+
+
+async def _was_accepted(
+    request: Request, subject: Subject, chat_id: UUID, key: str
+) -> bool:
+    stream = StreamName(CHAT, chat_id)
+    async with context_of(request).pool.connection() as connection:
+        scoped = scoped_key(subject, key)
+        return await store.find_request(connection, stream, scoped) is not None
+
+
+def scoped_key(subject: Subject, key: str) -> str:
+    """A client's key in the log: keys of two users never meet."""
+    return f"{subject.user_id}:{key}"
 
 
 async def perform_on(
@@ -117,10 +142,10 @@ async def perform(
 
 
 def attribution(subject: Subject, asked: Asked) -> Attribution:
-    """Whose command it is; keys of two users never meet."""
+    """Whose command it is, and how its repetition is recognised."""
     return {
         "actor": actor(subject),
-        "key": None if asked.key is None else f"{subject.user_id}:{asked.key}",
+        "key": None if asked.key is None else scoped_key(subject, asked.key),
         "request_hash": None if asked.key is None else asked.hash,
         "correlation_id": correlation_id(),
     }

@@ -65,6 +65,29 @@ async def test_a_user_whose_chats_all_run_starts_no_further_turn(
                 await parley.turn_finished(chat)
 
 
+async def test_what_was_accepted_is_answered_again_however_many_run(
+    start_parley: StartParley,
+) -> None:
+    body = {"content": [{"type": "text", "text": "wait for it"}]}
+    with start_parley(max_running_chats_per_user=1) as parley:
+        pause = Pause()
+        parley.model.answer(["so ", pause, "done"])
+        auth = {"authorization": f"Bearer {parley.token}", "idempotency-key": "once"}
+        async with (
+            httpx2.AsyncClient(base_url=parley.url, headers=auth) as http,
+            parley.client() as client,
+        ):
+            first = await http.post("/api/v1/chats", json=body)
+            assert first.status_code == 201
+            while await _tried(lambda: client.create("count 1")):
+                continue
+            again = await http.post("/api/v1/chats", json=body)
+            assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
+            assert again.headers["idempotent-replayed"] == "true"
+            pause.release()
+            await parley.turn_finished(first.json())
+
+
 async def _taken(ask: Callable[[], Awaitable[Result]]) -> Result:
     """The answer, once fewer chats run; read models need a moment to see it."""
     async with asyncio.timeout(PATIENCE_S):
