@@ -125,7 +125,10 @@ async def follow_chat(request: Request) -> Response:
         return unavailable_response()
     try:
         subject = await follower_of(request, chat_id_of(request))
-        chat_id, loaded = await load_chat(request, subject, "chat.read")
+        async with context.hub.catchup.turn:
+            if context.hub.stale:
+                return unavailable_response()
+            chat_id, loaded = await load_chat(request, subject, "chat.read")
     except AWAY:
         return unavailable_response()
 

@@ -63,7 +63,9 @@ class Catchup:
     ) -> None:
         self._pool = pool
         self._spawn = spawn
-        self._semaphore = asyncio.Semaphore(CONCURRENT_READS)
+        self.turn = asyncio.Semaphore(CONCURRENT_READS)
+        """To be held by whoever reads for a stream, opening it included. Who waits for
+        it does not wait for a connection, and so does not run out of time there."""
         self._reads: dict[Hashable, asyncio.Future[Any]] = {}
 
     async def page_after(self, chat_id: UUID, view: View, digest: str | None) -> Page:
@@ -97,7 +99,7 @@ class Catchup:
         read: Callable[[], Coroutine[Any, Any, T]],
     ) -> None:
         try:
-            async with self._semaphore:
+            async with self.turn:
                 result = await read()
         except asyncio.CancelledError:
             future.cancel()

@@ -267,7 +267,8 @@ class Follower:
 
     async def _snapshot(self, chat: FollowedChat, name: str, **extra: str) -> None:
         """Send the whole chat as it is, with the preview when that is known here."""
-        loaded = await self._chats.load(self._chat_id)
+        async with self._hub.catchup.turn:
+            loaded = await self._chats.load(self._chat_id)
         if loaded.version and not loaded.state.exists:
             chat.end(PURGED)
             return

@@ -198,8 +198,9 @@ class Hub:
             entry.chat.end(PURGED)
 
     async def _open(self, chat_id: ChatId, entry: _Entry) -> FollowedChat:
-        entry.moved = False
-        loaded = await self._chats.load(chat_id)
+        async with self.catchup.turn:
+            entry.moved = False
+            loaded = await self._chats.load(chat_id)
         chat = FollowedChat(
             chat_id,
             view_at(loaded.state),

@@ -17,6 +17,8 @@ from tests.integration.api.conftest import PATIENCE_S, Api, said
 
 LARGE = 300_000
 """More of a body than the server keeps before it stops reading."""
+STORM = 60
+"""Streams that open at once; each asks for a connection three times."""
 
 
 class Following:
@@ -159,3 +161,20 @@ async def test_the_record_of_a_stream_tells_what_it_was(
     assert told["route"] == "/api/v1/chats/{chat_id}/stream"
     assert (told["method"], told["status"]) == ("GET", 200)
     assert told["chat_id"] == chat["id"]
+
+
+async def test_streams_that_open_all_at_once_take_turns_not_the_pool(api: Api) -> None:
+    chats = [(await api.create())["id"] for _ in range(STORM)]
+    pool = api.stack.pool
+    # as many connections as there may be, before it is counted who waits for one
+    await asyncio.gather(*(api.get("/api/v1/chats") for _ in range(8)))
+    waits = pool.waits
+
+    async def opened(chat: str) -> bytes:
+        async with follow(api, chat, query="?after=0") as client:
+            await client.until(b"event: caught_up")
+            return client.body
+
+    bodies = await asyncio.gather(*(opened(chat) for chat in chats))
+    assert all(b"event: error" not in body for body in bodies)
+    assert pool.waits - waits < STORM // 4
