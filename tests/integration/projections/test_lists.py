@@ -204,13 +204,11 @@ async def test_chat_that_does_not_change_is_seen_once_while_others_do(
 
 
 async def _disturb(world: World, chance: random.Random, chat: int, *, at: int) -> None:
-    change = chance.choice(
-        [
-            b.pinned(chance.choice("abc")), b.unpinned(), b.acquired(at),
-            b.chat_archived(), b.chat_unarchived(), b.user("again"),
-        ]
-    )  # fmt: skip
-    await append(world, chat, change, at=chance.choice([1, at]))
+    changes: list[ChatEvent] = [
+        b.pinned(chance.choice("abc")), b.unpinned(), b.acquired(at),
+        b.chat_archived(), b.chat_unarchived(), b.user("again"),
+    ]  # fmt: skip
+    await append(world, chat, chance.choice(changes), at=chance.choice([1, at]))
 
 
 async def test_columns_of_this_release_are_added_to_tables_of_the_one_before(

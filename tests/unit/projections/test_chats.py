@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from projections.chats import CHATS
 from service.domain.chat.state import Status
+from service.domain.events.chat import ChatEvent
 from tests import builders as b
 from tests.unit.projections.log import Log, entries, rows
 
@@ -84,7 +85,11 @@ def test_clock_that_went_back_does_not_move_the_chat_back() -> None:
 def test_chat_that_is_renamed_pinned_or_read_keeps_its_place() -> None:
     log = Log()
     log.append(b.CHAT, *b.an_idle_chat())
-    about = [b.title_changed("tea"), b.pinned("m"), b.read_cursor_moved(5)]
+    about: list[ChatEvent] = [
+        b.title_changed("tea"),
+        b.pinned("m"),
+        b.read_cursor_moved(5),
+    ]
     (_, changed) = rows(CHATS, log.append(b.CHAT, *about))
     assert changed == [
         {

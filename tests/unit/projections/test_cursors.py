@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from projections.cursors import CURSORS
+from service.domain.events.chat import ChatEvent
 from tests import builders as b
 from tests.unit.projections.log import Log, rows
 
@@ -28,7 +29,7 @@ def test_cursor_forgets_what_was_unread_before_it() -> None:
 def test_edit_takes_unread_answers_back() -> None:
     log = Log()
     log.append(b.CHAT, *b.an_idle_chat())
-    edit = [b.truncated(2), b.user("again")]
+    edit: list[ChatEvent] = [b.truncated(2), b.user("again")]
     ((moved,), _) = rows(CURSORS, log.append(b.CHAT, *edit))
     assert (moved["below"], moved["first_unread"]) == (2, None)
 

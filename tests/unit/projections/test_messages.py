@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from projections.messages import MESSAGES
-from service.domain.events.chat import TurnSettings
+from service.domain.events.chat import ChatEvent, TurnSettings
 from tests import builders as b
 from tests.unit.projections.log import Log, entries, rows
 
@@ -36,7 +36,7 @@ def test_hidden_message_is_kept_for_those_who_may_see_it() -> None:
 def test_edit_takes_back_what_came_before_it_and_not_what_follows() -> None:
     log = Log()
     log.append(b.CHAT, *b.an_idle_chat())
-    edit = [b.truncated(2), b.user("again")]
+    edit: list[ChatEvent] = [b.truncated(2), b.user("again")]
     (new, taken_back) = rows(MESSAGES, log.append(b.CHAT, *edit))
     assert [row["id"] for row in new] == [9]
     assert taken_back == [{"chat_id": b.CHAT, "from_id": 2, "version": 8}]

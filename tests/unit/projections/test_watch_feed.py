@@ -6,6 +6,7 @@ from typing import Any
 
 from projections.projection import Entry
 from projections.watch_feed import WATCH_FEED
+from service.domain.events.chat import ChatEvent
 from tests import builders as b
 from tests.unit.projections.log import Log, rows
 
@@ -19,7 +20,11 @@ def told(batch: list[Entry]) -> list[Any]:
 def test_each_change_is_told_by_itself_at_the_version_after_its_append() -> None:
     log = Log()
     log.append(b.CHAT, *b.an_idle_chat())
-    changes = [b.title_changed(), b.pinned(), b.labels_changed(team="a")]
+    changes: list[ChatEvent] = [
+        b.title_changed(),
+        b.pinned(),
+        b.labels_changed(team="a"),
+    ]
     assert told(log.append(b.CHAT, *changes)) == [
         ("title_change", 10, None),
         ("chat_change", 10, None),
