@@ -14,6 +14,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from service.auth.policy import Subject
 from service.db.pool import Pool
@@ -61,18 +62,38 @@ class Bearer:
         self._pool = pool
         self._now = now
         self._cache: OrderedDict[bytes, tuple[float, FoundToken]] = OrderedDict()
+        self._looking: dict[bytes, asyncio.Task[FoundToken]] = {}
 
     async def subject(self, authorization: str | None) -> Subject:
         """Who sent this header. Raises Rejection `unauthorized`; the pool's errors."""
         token_hash = hash_token(_parse(authorization))
         found = self._cached(token_hash)
         if found is None:
-            async with self._pool.connection() as connection:
-                found = await find_token(connection, token_hash)
-            if found is None:
-                raise Rejection("unauthorized", _REFUSED)
-            self._keep(token_hash, found)
+            found = await self._shared_look(token_hash)
         return subject_with(found, self._now())
+
+    async def _shared_look(self, token_hash: bytes) -> FoundToken:
+        """One lookup for all who ask: thousands at once would fill the pool's queue."""
+        looking = self._looking.get(token_hash)
+        if looking is None:
+            looking = asyncio.create_task(self._look(token_hash), name="token")
+            self._looking[token_hash] = looking
+            looking.add_done_callback(partial(self._looked, token_hash))
+        # shielded: one who leaves must not take the others' answer along
+        return await asyncio.shield(looking)
+
+    async def _look(self, token_hash: bytes) -> FoundToken:
+        async with self._pool.connection() as connection:
+            found = await find_token(connection, token_hash)
+        if found is None:
+            raise Rejection("unauthorized", _REFUSED)
+        self._keep(token_hash, found)
+        return found
+
+    def _looked(self, token_hash: bytes, looking: asyncio.Task[FoundToken]) -> None:
+        del self._looking[token_hash]
+        if not looking.cancelled():
+            looking.exception()  # seen, also when nobody waits any more
 
     def _cached(self, token_hash: bytes) -> FoundToken | None:
         entry = self._cache.get(token_hash)

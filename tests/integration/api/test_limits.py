@@ -11,6 +11,7 @@ import httpx2
 from service.client.client import ApiError
 from service.testing.model import Pause
 from service.testing.parley import StartParley
+from tests.integration.api.conftest import Api
 
 Result = TypeVar("Result")
 
@@ -104,3 +105,18 @@ async def _tried(ask: Callable[[], Awaitable[Result]]) -> Result | None:
         if error.slug != "too-many-running":
             raise
         return None
+
+
+async def test_a_token_is_looked_up_once_for_all_who_ask_at_a_time(api: Api) -> None:
+    statements = api.stack.database.statements
+
+    async def cost(token: str) -> int:
+        before, headers = statements["service"], {"authorization": f"Bearer {token}"}
+        requests = (api.get("/api/v1/chats", headers=headers) for _ in range(20))
+        answers = await asyncio.gather(*requests)
+        assert {answer.status_code for answer in answers} == {200}
+        return statements["service"] - before
+
+    await cost(api.other_token)  # connections are opened, and set up
+    known = await cost(api.other_token)
+    assert await cost(api.token) == known + 1
