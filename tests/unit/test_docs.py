@@ -26,6 +26,18 @@ def test_readme_names_the_two_commands() -> None:
     assert "scripts/test" in readme
 
 
+def test_decisions_are_numbered_in_order() -> None:
+    numbers = re.findall(r"^## (\d+)\. ", (ROOT / "DECISIONS.md").read_text(), re.M)
+    assert [int(number) for number in numbers] == list(range(1, len(numbers) + 1))
+
+
+def test_changelog_has_one_unreleased_section_and_no_entry_twice() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## (.*)$", changelog, re.M).count("Unreleased") == 1
+    entries = re.findall(r"^- (.*)$", changelog, re.M)
+    assert len(set(entries)) == len(entries)
+
+
 def _default(value: object) -> str:
     if value is None or value == "":
         return "-"
