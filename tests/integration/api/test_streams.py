@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from service import wire
+from service.subscription import tail
 from tests.fixtures.byhand import ChatByHand
 from tests.integration.api.conftest import PATIENCE_S, Api, said
 
@@ -178,3 +179,17 @@ async def test_streams_that_open_all_at_once_take_turns_not_the_pool(api: Api) -
     bodies = await asyncio.gather(*(opened(chat) for chat in chats))
     assert all(b"event: error" not in body for body in bodies)
     assert pool.waits - waits < STORM // 4
+
+
+@pytest.mark.parametrize("named", [0, tail.NAMED], ids=["data_of_all", "by_name"])
+async def test_frames_come_whether_followed_chats_are_named_or_not(
+    api: Api, monkeypatch: pytest.MonkeyPatch, named: int
+) -> None:
+    monkeypatch.setattr(tail, "NAMED", named)
+    chat, other = (await api.create())["id"], (await api.create())["id"]
+    async with follow(api, chat) as client:
+        await client.until(b"event: caught_up")
+        for each in (other, chat):
+            await api.post(f"/api/v1/chats/{each}/messages", said("one more"))
+        await client.until(b"event: queue_update")
+        assert other.encode() not in client.body
