@@ -78,9 +78,13 @@ class Limits:
         if not self._running or (state is not None and state.status in BUSY):
             return
         now = self._clock()
-        looked_at, room = self._room.get(owner_id, (-math.inf, 0))
+        looked_at, room = known = self._room.get(owner_id, (-math.inf, 0))
         if room <= 0 or now - looked_at > LOOK_S:
             looked_at, room = now, self._running - await _running(pool, owner_id)
+            newest = self._room.get(owner_id, known)
+            if newest[0] > known[0]:
+                # who looked at the same time has given places away that nobody counted
+                looked_at, room = newest
         if room <= 0:
             self.too_many_running += 1
             raise TooMany(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+from uuid import uuid4
 
 import httpx2
 
+from service.api.limits import Limits
 from service.client.client import ApiError
+from service.errors import TooMany
 from service.testing.model import Pause
 from service.testing.parley import StartParley
 from tests.integration.api.conftest import Api
@@ -87,6 +90,20 @@ async def test_what_was_accepted_is_answered_again_however_many_run(
             assert again.headers["idempotent-replayed"] == "true"
             pause.release()
             await parley.turn_finished(first.json())
+
+
+async def test_who_asks_for_many_turns_at_once_gets_as_many_as_are_free(
+    api: Api,
+) -> None:
+    loop = asyncio.get_running_loop()
+    limits = Limits(running=3, clock=loop.time)
+    turns = (limits.turn(api.stack.pool, uuid4(), None) for _ in range(3))
+    await asyncio.gather(*turns)  # others do not count
+    owner = uuid4()
+    asked = (limits.turn(api.stack.pool, owner, None) for _ in range(20))
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert outcomes.count(None) == 3
+    assert all(o is None or isinstance(o, TooMany) for o in outcomes)
 
 
 async def _taken(ask: Callable[[], Awaitable[Result]]) -> Result:
