@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ PACE = {
 
 CUT = """
 SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
-WHERE application_name = %s AND datname = current_database()
+WHERE application_name LIKE %s AND datname = current_database()
 """
 
 
@@ -154,17 +154,21 @@ class Fleet:
 
 
 async def cut(database: Database, name: str) -> None:
-    """End all connections `parley/<name>` from the server's side."""
+    """End all connections `parley/<name>...` from the server's side."""
     async with await psycopg.AsyncConnection.connect(
         database.dsn, autocommit=True
     ) as connection:
-        await connection.execute(CUT, (f"parley/{name}",))
+        await connection.execute(CUT, (f"parley/{name}%",))
 
 
-def freeze(member: Member) -> Callable[[], None]:
-    """Stop the process in its tracks; what is given back lets it go on."""
+@asynccontextmanager
+async def frozen(member: Member) -> AsyncIterator[None]:
+    """Stop the process in its tracks; it goes on after the block, and is late."""
     os.kill(member.pid, signal.SIGSTOP)
-    return lambda: os.kill(member.pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        os.kill(member.pid, signal.SIGCONT)
 
 
 def free_port() -> int:

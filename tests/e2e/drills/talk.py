@@ -93,11 +93,15 @@ class Follower:
     async def until(self, done: Callable[[], object]) -> None:
         """Wait for frames; a stream that broke for good is raised here."""
         waiting = asyncio.create_task(self.moved.until(done, self._tell))
-        await asyncio.wait((waiting, self._task), return_when=asyncio.FIRST_COMPLETED)
-        if self._task.done():
+        try:
+            await asyncio.wait(
+                (waiting, self._task), return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._task.done():
+                self._task.result()
+            await waiting
+        finally:
             waiting.cancel()
-            self._task.result()
-        await waiting
 
     async def stop(self) -> None:
         self._task.cancel()

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from service.client.client import Client
 from service.client.shapes import Chat
@@ -23,6 +24,7 @@ NEWER = (sys.executable, str(Path(__file__).with_name("newer.py")))
 TITLE = "as the newer one writes it"
 
 
+@pytest.mark.slow
 async def test_a_rolling_restart_loses_nothing(drill: Drill) -> None:
     """Each process is told to end, does so in order, and another takes its place."""
     await drill.talk(4, of_tools=1)
@@ -50,10 +52,13 @@ async def test_a_newer_release_takes_over_what_the_older_cannot_read(
         seen = asyncio.create_task(_stream(old[0].served, chat))
         await follower.until(lambda: follower.view.preview)
         fleet.settings["scripted_rate"] = "500"
-        new = await asyncio.gather(*(fleet.add(m.roles, program=NEWER) for m in old))
-        async with Client(new[0].served.url, fleet.token) as upgraded:
+        newer = await fleet.add("api", program=NEWER)
+        await fleet.add("worker", program=NEWER)
+        async with Client(newer.served.url, fleet.token) as upgraded:
             await upgraded.update(chat, title=TITLE)
         await _gave_way(old[0].served, old[2].served, chat, await seen)
+        # not before: it would be the first to read the event
+        await fleet.add("projector", program=NEWER)
         await follower.until(lambda: follower.view.turns)
         assert follower.view.title == TITLE
         assert follower.view.turns[0].outcome == "finished"
