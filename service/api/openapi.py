@@ -26,10 +26,12 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 
 NUMBER = {"type": "integer", "minimum": 1}
-PATH_SCHEMAS: dict[str, dict[str, Any]] = {
-    "chat_id": {"type": "string", "format": "uuid"}
+PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat_id": ("id of a chat of yours", {"type": "string", "format": "uuid"}),
+    "message_id": ("id of a message that you said", NUMBER),
+    "queued_id": ("id of a message that waits in the queue", NUMBER),
 }
-"""What is named in a path is a chat, or has a version for its id."""
+"""What a path names: what it is, and its form; messages have a version for their id."""
 
 SECURITY_SCHEMES = {
     "bearer": {
@@ -122,7 +124,8 @@ def _operation(method: str, path: str, doc: Doc, release: Release) -> dict[str, 
         "summary": doc.summary,
         "parameters": [
             *({"name": name, "in": "path", "required": True,
-               "schema": PATH_SCHEMAS.get(name, NUMBER)}
+               "description": PATH_PARAMETERS[name][0],
+               "schema": PATH_PARAMETERS[name][1]}
               for name in re.findall(r"{(\w+)}", path)),
             *({"name": p.name, "in": p.place, "description": p.text,
                "schema": p.schema} for p in doc.parameters),

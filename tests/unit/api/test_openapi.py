@@ -54,6 +54,16 @@ def test_operation_ids_are_unique() -> None:
     assert len(ids) == len(set(ids)) == len(OPERATIONS)
 
 
+def test_each_parameter_says_what_it_is() -> None:
+    silent = [
+        (path, parameter["name"])
+        for path, operation in operations()
+        for parameter in operation["parameters"]
+        if not parameter.get("description")
+    ]
+    assert silent == []
+
+
 def test_each_stream_tells_its_frames_one_by_one() -> None:
     told = {}
     for path, operation in operations():
