@@ -49,6 +49,11 @@ class Log:
         return self._text
 
     @property
+    def lines(self) -> list[str]:
+        """What it has said so far."""
+        return list(self._lines)
+
+    @property
     def _text(self) -> str:
         return "".join(self._lines)
 

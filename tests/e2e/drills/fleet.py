@@ -88,6 +88,7 @@ class Fleet:
         self.members: list[Member] = []
         self.ports: list[int] = []
         self.token = ""
+        self._all: list[Served] = []
 
     async def add(self, roles: str, *, program: Sequence[str] = ()) -> Member:
         """One more process; the first one brings the schema up to date.
@@ -141,6 +142,14 @@ class Fleet:
             code = member.served.process.returncode
             assert code is None, f"{member.roles} ended by itself: {code}"
 
+    @property
+    def complaints(self) -> list[str]:
+        """What any process logged as an error."""
+        lines = [line for served in self._all for line in served.log.lines]
+        return [
+            line for line in lines if line.split()[1:2] in (["error"], ["critical"])
+        ]
+
     async def _start(
         self, roles: str, port: int, *arguments: str, program: Sequence[str] = ()
     ) -> Served:
@@ -150,6 +159,7 @@ class Fleet:
         other: dict[str, Any] = {"program": tuple(program)} if program else {}
         starting = self._serve(*command, **other, **self.settings)
         served: Served = await self._stack.enter_async_context(starting)
+        self._all.append(served)
         return served
 
 

@@ -80,7 +80,7 @@ LONG: list[Fault] = [
     lambda drill: cut(drill.database, "tail"),
     lambda drill: cut(drill.database, "projector"),
 ]
-ROUNDS = 3
+ROUNDS = 2
 
 
 async def run(drill: Drill, faults: list[Fault], *, turns: int) -> None:

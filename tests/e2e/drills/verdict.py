@@ -24,6 +24,7 @@ AT_REST = ("waiting", "error")
 async def assert_whole(fleet: Fleet, database: Database, talks: Sequence[Talk]) -> None:
     """Everything that the drill promises."""
     fleet.assert_alive()
+    assert fleet.complaints == []
     async with fleet.client() as client:
         for talk in talks:
             await _assert_chat(client, talk)
