@@ -100,6 +100,16 @@ async def load_chat(
     return chat_id, loaded
 
 
+def known_chat(request: Request, subject: Subject) -> tuple[ChatId, Loaded] | None:
+    """The same for reading it, as this process last saw it; None: it has to be read."""
+    chat_id = chat_id_of(request)
+    known = context_of(request).chats.known(chat_id)
+    if known is None or not may_read(subject, known):
+        return None
+    note(request, chat_id=str(chat_id))
+    return chat_id, known
+
+
 def may_read(subject: Subject, loaded: Loaded, action: Action = "chat.read") -> bool:
     """Whether there is such a chat for the subject, who may do this to it."""
     state = loaded.state

@@ -52,6 +52,11 @@ class Chats:
         """
         return (await self._loader.load(chat_id)).loaded
 
+    def known(self, chat_id: UUID) -> Loaded | None:
+        """The state as it was last seen here, which may be old; None: not seen."""
+        fold = self._loader.cache.get(chat_id)
+        return None if fold is None else fold.loaded
+
     async def load_at(self, chat_id: UUID, version: int) -> Loaded:
         """The state at a version, or at the append border after it.
 

@@ -115,7 +115,7 @@ class Follower:
                     out.since = None
                 continue
             if not self._caught_up:
-                self._caught_up = True
+                self._caught_up, out.opening = True, False
                 await out.write(control_frame("caught_up", self._chat_id).body)
                 continue
             self._view, self._digest = chat.view, chat.digest

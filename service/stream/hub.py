@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 PARTS_A_READ = 512
 """Live parts read per chat and pass: 10 s of one model at 50 parts a second."""
+ALIVE, STALE = b": hb\n\n", b": stale\n\n"
+"""Comments, so that nobody takes the silence for a broken connection."""
 AWAY = (psycopg.OperationalError, psycopg_pool.PoolTimeout, Unavailable)
 """What a database that is away looks like from here."""
 RETRY_READ_S = 0.5
@@ -79,6 +81,7 @@ class Hub:
                 self._pulse()
                 for outlet in self._outlets:
                     outlet.cut_if_stalled(self._send_timeout_s)
+                    outlet.beat(STALE if self.stale else ALIVE)
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -24,7 +24,7 @@ class Peer(Protocol):
 class Outlet:
     """The sending side of one stream, owned by the task that writes to it."""
 
-    __slots__ = ("_task", "cut", "loop", "peer", "raw_send", "since")
+    __slots__ = ("_task", "cut", "loop", "opening", "peer", "raw_send", "since")
 
     def __init__(self, send: Send, peer: Peer | None = None) -> None:
         self.raw_send = send
@@ -34,6 +34,8 @@ class Outlet:
         """When the send began that has not come back."""
         self.loop = asyncio.get_running_loop()
         self.cut = False
+        self.opening = True
+        """Its client has not heard yet that it is in the present."""
 
     async def send(self, message: Message) -> None:
         """Send a ready message; waits while the client takes nothing."""
@@ -49,6 +51,11 @@ class Outlet:
         """Cancel the writing task when its send has been stuck for `timeout_s`."""
         if self.since is not None and self.loop.time() - self.since > timeout_s:
             self.end()
+
+    def beat(self, comment: bytes) -> None:
+        """Tell a client that waits for its turn that the connection lives."""
+        if self.opening and self.peer is not None:
+            self.peer.offer(b"%x\r\n%b\r\n" % (len(comment), comment))
 
     def end(self) -> None:
         """Cancel the writing task: its client has left, or is to be cut."""
