@@ -7,10 +7,11 @@ the turn ended) a state may be one that no command ever sees.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
+from typing import get_args
 
 from service.domain.chat import evolve_history, evolve_metadata, evolve_turn
+from service.domain.chat.copies import amend, replace
 from service.domain.chat.evolve_history import message_of as message_of
 from service.domain.chat.state import ChatState, Status
 from service.domain.events.chat import ChatEvent
@@ -24,6 +25,9 @@ from service.domain.events.turn import TurnEvent
 
 MOVING = ChatArchived | ChatUnarchived
 """What is about the chat, and moves it in the list nevertheless."""
+
+QUIET = frozenset(get_args(MetadataEvent)) - frozenset(get_args(MOVING))
+"""What is about the chat and leaves it at its place."""
 
 FOLD_VERSION = 2
 """Goes up when the same events fold to another state; caches and snapshots name it."""
@@ -41,12 +45,12 @@ def evolve(state: ChatState, event: ChatEvent | None) -> ChatState:
     version = state.version + 1
     if event is None:
         return replace(state, version=version)
-    state = _apply(state, event, version)
-    return replace(
-        state,
+    after = _apply(state, event, version)
+    return amend(
+        replace(after) if after is state else after,
         version=version,
-        updated_at=_updated_at(state, event),
-        last_error=state.last_error if state.status is Status.ERROR else None,
+        updated_at=_updated_at(after, event),
+        last_error=after.last_error if after.status is Status.ERROR else None,
     )
 
 
@@ -55,7 +59,7 @@ def _updated_at(state: ChatState, event: ChatEvent) -> datetime | None:
 
     A chat that is read, pinned or renamed keeps its place.
     """
-    if isinstance(event, MetadataEvent) and not isinstance(event, MOVING):
+    if type(event) in QUIET:
         return state.updated_at
     # clocks of two replicas differ: a reading from behind does not move it back
     seen = state.updated_at

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
+from service.domain.chat.copies import replace
 from service.domain.chat.state import (
     ChatState,
     Episode,
