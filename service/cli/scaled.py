@@ -79,6 +79,7 @@ def _times(report: Report) -> Table:
     table = Table(
         Column("seconds", no_wrap=True), "phase", Column("count", justify="right"),
         *(Column(name, justify="right") for name in ("p50", "p95", "p99", "max")),
+        box=None, padding=(0, 1),  # in 80 columns nothing is cut off
     )  # fmt: skip
     for measure, phases in report.figures.summaries().items():
         name = measure.removeprefix("chat_").removesuffix("_seconds")
