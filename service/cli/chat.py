@@ -51,7 +51,7 @@ def talk(
     url: Url = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Talk to an agent in the terminal; with a command, look at chats.
+    """Talk to an agent here; with a command, look at chats.
 
     Ctrl-C interrupts its turn, a second one leaves; so do Ctrl-C between turns and the
     end of input.
@@ -87,7 +87,7 @@ def list_chats(
     search: Annotated[
         str | None, typer.Option(help="Words that were said.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most.")] = 50,
     cursor: Annotated[
         str | None, typer.Option(help="Of the page before.", show_default=False)
     ] = None,

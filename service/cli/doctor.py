@@ -44,7 +44,7 @@ STYLES: dict[State, str] = {
 def doctor(
     data_dir: DataDir = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
-    """Check what Parley needs; each line is ok, warn or fail, with the remedy.
+    """Check what Parley needs: ok, warn or fail, and the remedy.
 
     Looks at the database of the settings, also beside a running service, and changes
     nothing. Exit code 1: something failed.

@@ -25,7 +25,7 @@ NOT_WHOLE = 1
 """Exit code of a check that found something."""
 
 app = typer.Typer(
-    help="The event log: follow it, look at chats, prove it whole, export it.",
+    help="The event log: follow, look into, check and export it.",
     no_args_is_help=True,
 )
 

@@ -22,7 +22,7 @@ from service.client.client import Client
 
 
 def follow(
-    chat_id: UUID,
+    chat_id: Annotated[UUID, typer.Argument(help="A chat.", show_default=False)],
     after: Annotated[
         str | None,
         typer.Option(help="Id of the last frame seen, 0 or now.", show_default=False),

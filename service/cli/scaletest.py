@@ -81,7 +81,7 @@ def scaletest(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Talk in many chats at once, follow them, and see whether all is whole.
+    """Talk in many chats at once; see whether all is whole.
 
     Exit code 1: a message was lost, doubled or out of order in a stream or a list, or a
     chat did not complete its turns. The service's own model answers; with --fake-openai

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.app import utc_now
 from service.auth.bearer import hash_token, new_token
@@ -39,6 +39,12 @@ from service.platform.tokens import (
 from service.platform.users import FIRST_USER_NAME, ensure_first_user, find_user
 
 Result = TypeVar("Result")
+
+UUID_CHARS = 36
+"""An id is shown whole, whatever the width: `revoke` takes no other."""
+
+DAY_CHARS = 10
+"""Of a time, its day: 2026-11-25."""
 
 app = typer.Typer(help="Tokens that clients come in with.", no_args_is_help=True)
 
@@ -92,20 +98,30 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json([_plain(token) for token in found])
         return
-    table = Table("id", "user", "name", "scopes", "created", "expires", "revoked")
-    for token in found:
-        shown = _plain(token)
+    rows = [_plain(token) for token in found]
+    ends = [
+        end for end in ("expires_at", "revoked_at") if any(row[end] for row in rows)
+    ]
+    days = ["created_at", *ends]
+    table = Table(
+        Column("id", no_wrap=True, min_width=UUID_CHARS), "user", "name", "scopes",
+        *(Column(day.removesuffix("_at"), overflow="fold") for day in days),
+    )  # fmt: skip
+    for row, token in zip(rows, found, strict=True):
         table.add_row(
-            *(str(shown[key] or "") for key in ("id", "user", "name")),
+            *(str(row[key]) for key in ("id", "user", "name")),
             " ".join(token.scopes),
-            *(str(shown[key] or "") for key in ("created_at", "expires_at")),
-            str(shown["revoked_at"] or ""),
+            *(str(row[day] or "")[:DAY_CHARS] for day in days),
         )
     Console().print(table)
 
 
 @app.command()
-def revoke(token_id: UUID, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def revoke(
+    token_id: Annotated[UUID, typer.Argument(help="Its id.", show_default=False)],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Let nobody in with this token any more (within five seconds)."""
 
     async def end(connection: Connection) -> bool:

@@ -34,10 +34,13 @@ def print_lag(found: Sequence[VersionLag], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(row) for row in found])
         return
-    table = Table(
-        Column("read model", no_wrap=True), "version", "in use", "state", "position",
-        "behind", "seconds", "parked", "error",
+    failed = any(row.error for row in found)
+    names = (
+        "read model", "", "in use", "state", "position", "behind", "seconds", "parked"
     )  # fmt: skip
+    table = Table(
+        *(Column(name, no_wrap=True) for name in names), *(["error"] if failed else [])
+    )
     for row in found:
         table.add_row(
             row.projection,
@@ -48,7 +51,7 @@ def print_lag(found: Sequence[VersionLag], *, as_json: bool) -> None:
             f"{row.events_behind:,}",
             f"{row.seconds_behind:.1f}",
             f"{row.parked_streams:,}",
-            row.error or "",
+            *([row.error or ""] if failed else []),
         )
     Console().print(table)
 
