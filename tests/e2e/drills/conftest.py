@@ -23,7 +23,8 @@ from service.eventstore.appender import Appender
 from service.eventstore.handle import Chats
 from tests.e2e.conftest import Serve
 from tests.e2e.drills.fleet import Fleet
-from tests.e2e.drills.talk import Progress, Talk
+from tests.e2e.drills.follower import Progress
+from tests.e2e.drills.talk import Talk
 from tests.fixtures.servers import RestartableServer
 
 WORKERS = 3

@@ -19,7 +19,7 @@ from service.client import following
 from service.client.shapes import Chat
 from tests.e2e.drills.conftest import Drill, with_client_tools
 from tests.e2e.drills.fleet import Member, frozen
-from tests.e2e.drills.talk import PATIENCE_S, Follower
+from tests.e2e.drills.follower import PATIENCE_S, Follower
 from tests.e2e.drills.verdict import assert_log, shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

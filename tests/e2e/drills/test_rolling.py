@@ -17,7 +17,7 @@ from service.db.pool import Database
 from tests.e2e.conftest import Serve, Served
 from tests.e2e.drills.conftest import Drill
 from tests.e2e.drills.fleet import Fleet
-from tests.e2e.drills.talk import PATIENCE_S, Follower
+from tests.e2e.drills.follower import PATIENCE_S, Follower
 from tests.e2e.drills.verdict import assert_log, assert_whole
 
 NEWER = (sys.executable, str(Path(__file__).with_name("newer.py")))

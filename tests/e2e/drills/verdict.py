@@ -15,7 +15,8 @@ from service.db.pool import Database
 from service.scaletest.compare import Asked, differences, pages
 from tests.e2e.commands import command
 from tests.e2e.drills.fleet import Fleet, environ
-from tests.e2e.drills.talk import PATIENCE_S, Follower, Talk
+from tests.e2e.drills.follower import PATIENCE_S, Follower
+from tests.e2e.drills.talk import Talk
 from tests.reducer import ChatOnScreen
 
 AT_REST = ("waiting", "error")
