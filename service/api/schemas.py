@@ -35,6 +35,7 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 Version = Annotated[int, Field(ge=1, le=VERSION_MAX)]
 
 _NIL = UUID(int=0)
+_NONE_YET = "Only null: none can be made in this release."
 _SAID = {"content": [{"type": "text", "text": "count 3"}]}
 _TOOL = {
     "name": "get_location",
@@ -47,8 +48,10 @@ class _Message(Body):
     """What everything that is said has."""
 
     content: Content
-    model_config_id: ModelConfigId = None
-    reasoning_effort: ReasoningEffort | None = None
+    model_config_id: ModelConfigId = Field(default=None, description=_NONE_YET)
+    reasoning_effort: ReasoningEffort | None = Field(
+        default=None, description="How much the model thinks; null: as it likes."
+    )
 
     def parts(self) -> tuple[Part, ...]:
         """The content as parts of a message."""
@@ -58,8 +61,13 @@ class _Message(Body):
 class _Turn(_Message):
     """What both a create and a send say."""
 
-    mcp_server_ids: McpServerIds | None = None
-    plan_mode: PlanMode | None = None
+    mcp_server_ids: McpServerIds | None = Field(
+        default=None, description="None can be made in this release."
+    )
+    plan_mode: PlanMode | None = Field(
+        default=None,
+        description="Kept with the turn; changes nothing in this release.",
+    )
 
     def settings(self) -> TurnSettings | None:
         """What the message asks of its turn, if anything."""
@@ -77,12 +85,20 @@ class CreateChatBody(_Turn):
         {**_SAID, "labels": {"team": "support"}, "client_tools": [_TOOL]}
     )
 
-    organization_id: UUID | None = None
-    system_prompt: SystemPrompt = ""
-    workspace_id: WorkspaceId = None
+    organization_id: UUID | None = Field(
+        default=None, description="null: yours; said when you are in several."
+    )
+    system_prompt: SystemPrompt = Field(
+        default="", description="What the model is told before everything else."
+    )
+    workspace_id: WorkspaceId = Field(default=None, description=_NONE_YET)
     labels: Labels = Field(default_factory=dict)
-    client_type: ClientType = "api"
-    client_tools: ClientTools | None = None
+    client_type: ClientType = Field(
+        default="api", description="What kind of program made it; only kept."
+    )
+    client_tools: ClientTools | None = Field(
+        default=None, description="Tools that you run when the model calls them."
+    )
     unsafe_dynamic_tools: ClientTools | None = Field(
         default=None,
         description="Another name of client_tools.",
@@ -115,7 +131,9 @@ class SendMessageBody(_Turn):
 
     model_config = example({**_SAID, "busy_behavior": "interrupt"})
 
-    busy_behavior: BusyBehavior = "queue"
+    busy_behavior: BusyBehavior = Field(
+        default="queue", description="While a turn runs: wait for its end, or stop it."
+    )
 
 
 class EditMessageBody(_Message):
