@@ -12,7 +12,6 @@ AS $$
 DECLARE
   v_streams int := cardinality(stream_ids);
   v_events int := cardinality(event_streams);
-  v_found int;
 BEGIN
   IF v_streams IS NULL OR v_streams = 0 OR v_events IS NULL OR v_events = 0 THEN
     RETURN 'it is empty';
@@ -39,21 +38,17 @@ BEGIN
       THEN 'events do not name the streams in order' END;
   END IF;
   -- 1..n, each at least once: es.append counts on it.
-  SELECT count(*) INTO v_found
-  FROM (
-    SELECT u.s, lag(u.s, 1, 0) OVER (ORDER BY u.place) AS before
-    FROM unnest(event_streams) WITH ORDINALITY AS u (s, place)
-  ) AS e
-  WHERE (e.s - e.before IN (0, 1)) IS NOT TRUE OR e.s = 0;
-  IF v_found > 0 OR event_streams[v_events] <> v_streams THEN
-    RETURN 'events do not name the streams in order';
-  END IF;
-  SELECT count(*) INTO v_found
-  FROM (SELECT FROM unnest(stream_ids) AS u (s) GROUP BY u.s) AS g;
-  IF v_found < v_streams THEN
-    RETURN 'a stream occurs twice';
-  END IF;
-  RETURN NULL;
+  RETURN CASE
+    WHEN (event_streams[1] = 1 AND event_streams[v_events] = v_streams) IS NOT TRUE
+      OR EXISTS (
+        SELECT FROM unnest(event_streams[:v_events - 1], event_streams[2:])
+          AS u (s, next)
+        WHERE (u.next - u.s IN (0, 1)) IS NOT TRUE
+      ) THEN 'events do not name the streams in order'
+    WHEN v_streams > (
+      SELECT count(DISTINCT u.s) FROM unnest(stream_ids) AS u (s)
+    ) THEN 'a stream occurs twice'
+  END;
 END
 $$;
 COMMENT ON FUNCTION es.append_problem(

@@ -7,26 +7,30 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_payload jsonb;
+  v_first bigint;
+  v_last bigint;
+  v_streams json;
   v_text text;
 BEGIN
-  SELECT jsonb_build_object('first', min(s.p1), 'last', max(s.p2), 'streams',
-    jsonb_agg(jsonb_build_array(s.category, s.stream_id, s.v1, s.v2)))
-  INTO v_payload
+  SELECT min(s.p1), max(s.p2),
+    json_agg(json_build_array(s.category, s.stream_id, s.v1, s.v2))
+  INTO v_first, v_last, v_streams
   FROM (
     SELECT n.category, n.stream_id, min(n.version) AS v1, max(n.version) AS v2,
       min(n.position) AS p1, max(n.position) AS p2
     FROM new_rows AS n GROUP BY n.category, n.stream_id
   ) AS s;
-  v_text := v_payload;
+  -- A request that conflicts inserts nothing, yet the trigger runs.
+  IF v_first IS NULL THEN
+    RETURN NULL;
+  END IF;
+  v_text := json_build_object(
+    'first', v_first, 'last', v_last, 'streams', v_streams);
   -- NOTIFY refuses 8,000 bytes; without streams a reader reads all the same.
   IF octet_length(v_text) > 7900 THEN
-    v_text := v_payload || '{"streams": null}';
+    v_text := json_build_object('first', v_first, 'last', v_last, 'streams', NULL);
   END IF;
-  -- A request that conflicts inserts nothing, yet the trigger runs.
-  IF v_payload -> 'first' <> 'null' THEN
-    PERFORM pg_notify('parley_log', v_text);
-  END IF;
+  PERFORM pg_notify('parley_log', v_text);
   RETURN NULL;
 END
 $$;
