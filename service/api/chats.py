@@ -111,7 +111,8 @@ async def get_chat(request: Request) -> Response:
         {
             **public_chat(chat_id, loaded.state),
             "has_unread": loaded.state.first_unread is not None,
-            "pin_order": extras.pin_order,
+            # the read model may not have heard yet that it is no pin any more
+            "pin_order": extras.pin_order if loaded.state.pin_key else 0,
             "children": [child.public() for child in extras.children],
         },
         about=(chat_id, loaded.version),

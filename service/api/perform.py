@@ -21,7 +21,7 @@ from service.domain.chat.public import public_chat
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import ChatCommand, UpdateChat
 from service.domain.ids import CHAT
-from service.errors import TooMany
+from service.errors import Rejection, TooMany
 from service.eventstore import store
 from service.eventstore.codec import decode
 from service.eventstore.fold import Loaded
@@ -183,6 +183,8 @@ async def state_at(
     async with context_of(request).pool.connection() as connection:
         while state.version < version:
             page = await store.read_stream(connection, stream, state.version)
+            if not page:
+                raise Rejection("chat-not-found", "the log has this chat no more")
             state = fold(state, (decode(e) for e in page if e.version <= version))
     return state
 

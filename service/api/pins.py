@@ -10,7 +10,7 @@ from starlette.requests import Request
 from service.api.context import context_of
 from service.api.freshness import wait_for_head
 from service.api.perform import Target
-from service.domain.chat.pins import key_between
+from service.domain.chat.pins import DIGITS, key_between
 from service.readmodels.chats import pins
 
 NO_PIN = ""
@@ -25,7 +25,7 @@ async def key_for(
 
     The order is read after all that was committed before is in it, so a client that
     pins one chat after the other gets the order that it asked for. Two requests at once
-    may make the same key; their ids tell them apart then.
+    may want the same place: digits of their ids keep their keys apart.
     """
     if order == 0:
         return NO_PIN, {}
@@ -46,7 +46,17 @@ def sort_key(
         if standing[index : index + 1] == [(chat_id, current)]:
             return current
     before = others[index - 1] if index else None
-    following = (key for key in others[index:] if before is None or key > before)
-    key = key_between(before, next(following, None))
+    after = next((k for k in others[index:] if before is None or k > before), None)
+    key = key_between(before, after)
+    own = key + _digits(chat_id)
+    if after is None or own < after:
+        key = own
     # so long only for who moves pins into one gap thousands of times: then they tie
     return key if len(key) <= KEY_CHARS else before or others[0]
+
+
+def _digits(chat_id: UUID) -> str:
+    """Three digits of a key that are a chat's; the last is not the lowest."""
+    number, tail = divmod(chat_id.int, len(DIGITS) - 1)
+    high, low = divmod(number, len(DIGITS))
+    return DIGITS[high % len(DIGITS)] + DIGITS[low] + DIGITS[1 + tail]

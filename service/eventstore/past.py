@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from service.domain.ids import CHAT
-from service.errors import DatabaseAway, Rejection
+from service.errors import DatabaseAway, Rejection, Unavailable
 from service.eventstore import store
 from service.eventstore.codec import ERASED, STREAM_PURGED
 from service.eventstore.fold import NOTHING, Fold, Loaded, after_recorded
@@ -21,6 +21,9 @@ from service.eventstore.records import RecordedEvent, StreamName, slices
 
 READS = 2
 """Reads of the past at once: a fork holds some 35 MB for each 10,000 events."""
+
+TURN_S = 5.0
+"""Who waits longer for one of them is told to come back: a queue would only grow."""
 
 Take = Callable[[Sequence[RecordedEvent]], None]
 """Gets the events in order, a slice at a time."""
@@ -67,8 +70,20 @@ class Past:
         if not 1 <= wanted <= newest.version:
             detail = f"the chat has the versions 1 to {newest.version}"
             return Rejection("unknown-version", detail)
-        async with self._reads:
+        await self._turn()
+        try:
             return await self._read(StreamName(CHAT, chat_id), wanted, take, most=most)
+        finally:
+            self._reads.release()
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._reads.acquire()
+        except TimeoutError:
+            raise Unavailable(
+                f"reads of the past were all taken for {TURN_S:.0f} s; try again"
+            ) from None
 
     async def _read(
         self, stream: StreamName, wanted: int, take: Take, *, most: int | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -74,3 +74,14 @@ def test_a_chat_that_the_read_model_does_not_have_yet(order: int) -> None:
     pins = [(UUID(int=n), key) for n, key in enumerate("abc")]
     places = [chat for chat, _ in moved(pins, UUID(int=9), order)]
     assert places[-1] == UUID(int=9)
+
+
+def test_chats_that_are_pinned_at_once_do_not_tie() -> None:
+    standing: Pins = [(UUID(int=n), key) for n, key in enumerate("abc")]
+    chats = [uuid5(NAMESPACE_OID, str(n)) for n in range(20)]
+    # none of the requests sees the others
+    pins = standing + [(chat, sort_key(chat, None, 1, standing)) for chat in chats]
+    assert len({key for _, key in pins}) == len(pins)
+    pins = in_order(pins)
+    for place in range(1, len(pins) + 1):
+        assert moved(pins, chats[7], place)[place - 1][0] == chats[7]
