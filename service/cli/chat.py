@@ -226,4 +226,6 @@ def _headline(chat: Mapping[str, Any]) -> str:
         f"version {chat['version']}",
         *(["archived"] if chat["archived"] else []),
     ]
+    if error := chat["last_error"]:
+        told = [*told, printable(error["message"])]
     return ", ".join(told)
