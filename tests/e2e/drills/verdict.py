@@ -75,6 +75,7 @@ async def _assert_chat(client: Client, talk: Talk) -> None:
     replay = await _fresh(client, chat, after="0")
     told = len(replay.of_log)
     await follower.until(lambda: len(follower.of_log) >= told)
+    await talk.second.until(lambda: talk.second.frames)
     first = _first_held(talk.second)
     await talk.second.until(
         lambda: shown(talk.second.view, first) == shown(fresh.view, first)
