@@ -30,57 +30,60 @@ NOT_PASSED = 1
 PACE = Pace()
 
 
+Chats = Annotated[int, typer.Option("--chats", "-n", min=1, help="At the same time.")]
+Turns = Annotated[int, typer.Option(min=1, help="Of each chat.")]
+Prompt = Annotated[
+    str, typer.Option(help="What is said in each turn; `count 50` counts.")
+]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at a time.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="New chats a second.", show_default="all at once"),
+]
+Delay = Annotated[
+    float,
+    typer.Option(min=0, help="Seconds from the last first turn to the next ones."),
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that a turn may take.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Metrics of a process; give one for each.", show_default="URL/metrics"
+    ),
+]
+Archive = Annotated[
+    bool, typer.Option("--archive", help="Archive the chats in the end.")
+]
+FakePort = Annotated[
+    int | None,
+    typer.Option(
+        "--fake-openai", min=0, max=65535, help="Port to play a model at.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Latency = Annotated[float, typer.Option(min=0, help="Seconds until that model begins.")]
+PartsPerSecond = Annotated[float, typer.Option(min=0.01, help="Of that model.")]
+Parts = Annotated[int, typer.Option(min=1, help="Of an answer of that model.")]
+
+
 def scaletest(
-    chats: Annotated[
-        int, typer.Option("--chats", "-n", min=1, help="At the same time.")
-    ] = 100,
-    turns: Annotated[int, typer.Option(min=1, help="Of each chat.")] = 10,
-    prompt: Annotated[
-        str, typer.Option(help="What is said in each turn; `count 50` counts.")
-    ] = PROMPT,
-    concurrency: Annotated[
-        int, typer.Option(min=1, help="Requests in flight at a time.")
-    ] = 100,
-    rate: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="New chats a second.", show_default="all at once"),
-    ] = None,
-    turn_start_delay: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds from the last first turn to the next ones."),
-    ] = 0.0,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that a turn may take.")
-    ] = 120.0,
-    metrics: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Metrics of a process; give one for each.", show_default="URL/metrics"
-        ),
-    ] = None,
-    archive: Annotated[
-        bool, typer.Option("--archive", help="Archive the chats in the end.")
-    ] = False,
-    fake_port: Annotated[
-        int | None,
-        typer.Option(
-            "--fake-openai", min=0, max=65535, help="Port to play a model at.",
-            show_default=False,
-        ),
-    ] = None,
-    latency: Annotated[
-        float, typer.Option(min=0, help="Seconds until that model begins.")
-    ] = PACE.latency_s,
-    parts_per_second: Annotated[
-        float, typer.Option(min=0.01, help="Of that model.")
-    ] = PACE.parts_per_second,
-    parts: Annotated[
-        int, typer.Option(min=1, help="Of an answer of that model.")
-    ] = PACE.parts,
+    chats: Chats = 100,
+    turns: Turns = 10,
+    prompt: Prompt = PROMPT,
+    concurrency: Concurrency = 100,
+    rate: Rate = None,
+    turn_start_delay: Delay = 0.0,
+    timeout: Timeout = 120.0,
+    metrics: Metrics = None,
+    archive: Archive = False,
+    fake_port: FakePort = None,
+    latency: Latency = PACE.latency_s,
+    parts_per_second: PartsPerSecond = PACE.parts_per_second,
+    parts: Parts = PACE.parts,
     url: Url = DEFAULT_URL,
     token: Token = "",
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Talk in many chats at once; see whether all is whole.
 
     Exit code 1: a message was lost, doubled or out of order in a stream or a list, or a
