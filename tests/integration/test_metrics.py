@@ -82,7 +82,7 @@ class Scraper:
 
 
 async def test_every_vital_sign_moves(start_parley: StartParley) -> None:
-    settings = {"heartbeat_interval_s": 0.1, "poll_interval_s": 0.5, "pool_size": 2}
+    settings = {"heartbeat_interval_s": 0.1, "poll_interval_s": 0.5, "pool_size": 4}
     with start_parley(**settings) as parley:
         auth = {"authorization": f"Bearer {parley.token}"}
         async with (
@@ -190,15 +190,19 @@ async def _appends_that_wait(
 
 
 async def _a_pool_that_is_too_small(scraper: Scraper, chat: str) -> None:
-    """Readers who want its two connections, all at once."""
+    """Readers who want its four connections, all at once."""
 
     async def read() -> None:
         while True:
             await scraper.http.get(f"/api/v1/chats/{chat}/messages")
 
-    readers = [asyncio.create_task(read()) for _ in range(8)]
+    readers = [asyncio.create_task(read()) for _ in range(24)]
     await scraper.until(
-        lambda now: now["parley_pool_waits"] > 0 and now["parley_pool_in_use"] > 0
+        lambda now: (
+            now["parley_pool_waits"] > 0
+            and now["parley_pool_wait_seconds"] > 0
+            and now["parley_pool_in_use"] > 0
+        )
     )
     for reader in readers:
         reader.cancel()

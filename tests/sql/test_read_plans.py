@@ -187,5 +187,10 @@ async def test_children_are_found_by_their_root(connection: Connection) -> None:
 
 
 async def explain(connection: Connection, query: str, values: Any) -> str:
+    if connection.info.server_version < 160_000:
+        # PostgreSQL 15 takes other ways for the few rows of a test; what counts is that
+        # the indexes can serve the query in its order
+        for other in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort"):
+            await connection.execute(f"SET enable_{other} = off".encode())
     found = await connection.execute(f"EXPLAIN {query}", values)
     return "\n".join(line for (line,) in await found.fetchall())

@@ -227,12 +227,12 @@ SESSIONS = "SELECT name, advice FROM es.who_is_behind('0 s') WHERE who = 'sessio
 
 
 @pytest_asyncio.fixture
-async def monitor(admin: Connection) -> AsyncIterator[str]:
+async def monitor(admin: Connection, database: Database) -> AsyncIterator[str]:
     """A login of a DBA who may see everybody's sessions."""
     name = f"parley_test_{uuid4().hex}"
-    role = sql.Identifier(name)
+    role, dba = sql.Identifier(name), sql.Identifier(f"{database.role_prefix}_dba")
     await admin.execute(sql.SQL("CREATE ROLE {}").format(role))
-    await admin.execute(sql.SQL("GRANT parley_dba, pg_monitor TO {}").format(role))
+    await admin.execute(sql.SQL("GRANT {}, pg_monitor TO {}").format(dba, role))
     yield name
     await admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
@@ -265,13 +265,16 @@ async def test_old_transactions_are_shown_to_pg_monitor(
     assert heard == []
 
 
-async def test_without_pg_monitor_a_notice_says_what_is_hidden(open_as: Open) -> None:
+async def test_without_pg_monitor_a_notice_says_what_is_hidden(
+    database: Database, open_as: Open
+) -> None:
     holder, dba = await open_as("projector"), await open_as("dba")
     heard = notices(dba)
     async with holder.transaction():
         await holder.execute("SELECT 1")
         assert await rows(dba, SESSIONS) == []
-    assert heard == ["sessions and replicas are hidden from parley_dba"]
+    dba_role = f"{database.role_prefix}_dba"
+    assert heard == [f"sessions and replicas are hidden from {dba_role}"]
 
 
 async def test_replica_that_applies_late_is_shown_to_pg_monitor(

@@ -29,7 +29,6 @@ async def gone(api: Api) -> str:
     [
         ("GET", "", None),
         ("GET", "/messages", None),
-        ("GET", "/stream", None),
         ("GET", "/events", None),
         ("POST", "/messages", said("more")),
         ("POST", "/interrupt", {}),
@@ -44,6 +43,14 @@ async def test_every_door_answers_404(
     assert "chat-not-found" in answer.json()["type"]
     never = await api.get(f"/api/v1/chats/{UUID(int=7)}")
     assert answer.json()["title"] == never.json()["title"]
+
+
+async def test_its_stream_tells_nothing(api: Api, gone: str) -> None:
+    """A process that has not heard of the purge yet lets a follower in, to say so."""
+    answer = await api.get(f"/api/v1/chats/{gone}/stream")
+    assert "secret" not in answer.text
+    assert answer.status_code == 404 or "purged" in answer.text
+    assert (await api.get(f"/api/v1/chats/{gone}")).status_code == 404
 
 
 async def test_creating_it_again_with_its_key_brings_nothing_back(
