@@ -284,7 +284,13 @@ async def test_replica_that_applies_late_is_shown_to_pg_monitor(
     await other.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(monitor)))
     late = f"late_{uuid4().hex[:8]}"
     query = "SELECT name, state FROM es.who_is_behind() WHERE who = 'replica'"
-    with closing(Standby(database.dsn, late)) as standby:
+    try:
+        connected = Standby(database.dsn, late)
+    except psycopg.OperationalError as error:
+        if "no pg_hba.conf entry" not in str(error):
+            raise
+        pytest.skip("this server lets no standby in from here")
+    with closing(connected) as standby:
         assert (late, "streaming") not in await rows(other, query)
         standby.receive()
         await admin.execute("SELECT pg_sleep(1.2)")
