@@ -342,7 +342,7 @@ def test_every_follower_sees_each_version_exactly_once(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12,
+            max_examples=8,
             stateful_step_count=30,
             deadline=None,
             # a failing history is replayed as it is: each try takes a database
