@@ -9,10 +9,9 @@ from typing import Any
 from projections.facts import FACTS, changed_facts, error_of, facts_of_new
 from projections.projection import Entry, Projection, Statement
 from projections.status import status_after
-from service.domain.chat.evolve import MOVING
+from service.domain.chat.evolve import QUIET
 from service.domain.chat.state import Status
 from service.domain.events.chat import ChatCreated
-from service.domain.events.metadata import MetadataEvent
 from service.domain.upcasters import CURRENT
 
 CHANGING = (*FACTS, "status", "last_error")
@@ -82,7 +81,7 @@ class _Course:
         if status := status_after(event):
             self.changes |= {"status": status, "last_error": error_of(event)}
         self.changes |= changed_facts(event)
-        if not isinstance(event, MetadataEvent) or isinstance(event, MOVING):
+        if type(event) not in QUIET:
             seen = self.updated_at
             self.updated_at = event.at if seen is None else max(seen, event.at)
 

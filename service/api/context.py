@@ -103,7 +103,7 @@ async def load_chat(
 def known_chat(request: Request, subject: Subject) -> tuple[ChatId, Loaded] | None:
     """The same for reading it, as this process last saw it; None: it has to be read."""
     chat_id = chat_id_of(request)
-    known = context_of(request).chats.known(chat_id)
+    known = context_of(request).chats.peek(chat_id)
     if known is None or not may_read(subject, known):
         return None
     note(request, chat_id=str(chat_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,7 @@ Start = Callable[[str, Coroutine[Any, Any, object]], asyncio.Task[None]]
 """Runs a long task under a name, for an owner that watches it."""
 
 
-class Host:
+class Host(ABC):
     """An HTTP server, and who waits for it."""
 
     def __init__(self) -> None:
@@ -66,10 +67,11 @@ class Host:
             self._server.force()
             raise
 
+    @abstractmethod
     def _app(self) -> ASGIApp:
-        raise NotImplementedError
+        """What answers."""
 
-    def _start_parts(self, start: Start) -> None:
+    def _start_parts(self, start: Start) -> None:  # noqa: B027  most need none
         """Run what the application needs."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
@@ -16,16 +16,14 @@ from service.api.context import context_of, load_chat, note, subject_of
 from service.api.fields import Body
 from service.api.freshness import version_header
 from service.auth.policy import Action, Subject
-from service.domain.chat.evolve import fold
 from service.domain.chat.public import public_chat
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import ChatCommand, UpdateChat
 from service.domain.ids import CHAT
-from service.errors import Rejection, TooMany
+from service.errors import TooMany
 from service.eventstore import store
-from service.eventstore.codec import decode
 from service.eventstore.fold import Loaded
-from service.eventstore.handle import Handled
+from service.eventstore.handle import Attribution, Handled
 from service.eventstore.records import StreamName
 from service.log import correlation_id
 
@@ -56,15 +54,6 @@ class Target:
     key: str | None
     chat_id: UUID
     loaded: Loaded
-
-
-class Attribution(TypedDict):
-    """Keywords of every command: whose it is, and how its repetition is recognised."""
-
-    actor: str
-    key: str | None
-    request_hash: bytes | None
-    correlation_id: str | None
 
 
 async def target_of(request: Request, action: Action) -> Target:
@@ -176,17 +165,10 @@ async def state_before(request: Request, target: Target, handled: Handled) -> Ch
 async def state_at(
     request: Request, chat_id: UUID, version: int, known: Loaded
 ) -> ChatState:
-    """The chat at a version; read from the log unless it is the known one."""
+    """The chat at an append border; read from the log unless it is the known one."""
     if version == known.version:
         return known.state
-    state, stream = ChatState(), StreamName(CHAT, chat_id)
-    async with context_of(request).pool.connection() as connection:
-        while state.version < version:
-            page = await store.read_stream(connection, stream, state.version)
-            if not page:
-                raise Rejection("chat-not-found", "the log has this chat no more")
-            state = fold(state, (decode(e) for e in page if e.version <= version))
-    return state
+    return (await context_of(request).chats.load_at(chat_id, version)).state
 
 
 def last_version(handled: Handled) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Unpack
 from uuid import UUID
 
 from service.db.pool import Pool
@@ -23,6 +24,7 @@ from service.eventstore.loader import Loader
 from service.eventstore.past import Past
 from service.eventstore.plans import Family, One, Spawn
 from service.eventstore.records import RecordedEvent
+from service.eventstore.requests import Attribution as Attribution
 from service.eventstore.requests import Caller
 from service.eventstore.requests import Handled as Handled
 
@@ -52,11 +54,6 @@ class Chats:
         """
         return (await self._loader.load(chat_id)).loaded
 
-    def known(self, chat_id: UUID) -> Loaded | None:
-        """The state as it was last seen here, which may be old; None: not seen."""
-        fold = self._loader.cache.get(chat_id)
-        return None if fold is None else fold.loaded
-
     async def load_at(self, chat_id: UUID, version: int) -> Loaded:
         """The state at a version, or at the append border after it.
 
@@ -71,36 +68,24 @@ class Chats:
         self,
         chat_id: UUID,
         command: ChatCommand,
-        *,
-        actor: str,
-        key: str | None = None,
-        request_hash: bytes | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
+        **caller: Unpack[Attribution],
     ) -> Handled:
         """Decide and append."""
-        caller = Caller(actor, key, request_hash, correlation_id, causation_id)
-        request = caller.asks(chat_id, type(command).__name__)
+        request = Caller(**caller).asks(chat_id, type(command).__name__)
         return await self._executor.run(request, One(chat_id, command), chats=[chat_id])
 
     async def execute_family(
         self,
         root_id: UUID,
         command: UpdateChat,
-        *,
-        actor: str,
-        key: str | None = None,
-        request_hash: bytes | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
+        **caller: Unpack[Attribution],
     ) -> Handled:
         """Change the root; when it goes to the archive, or comes back, so do its
         children, in one append. One that is active keeps all of them where they are.
 
         What the caller gets is the root's.
         """
-        caller = Caller(actor, key, request_hash, correlation_id, causation_id)
-        request = caller.asks(root_id, type(command).__name__)
+        request = Caller(**caller).asks(root_id, type(command).__name__)
         root = self.peek(root_id) or await self.load(root_id)
         return await self._executor.run(
             request, Family(root_id, command), chats=[root_id, *root.state.children]
@@ -111,23 +96,17 @@ class Chats:
         root_id: UUID,
         child_id: UUID,
         command: CreateChat,
-        *,
-        actor: str,
-        key: str | None = None,
-        request_hash: bytes | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
+        **caller: Unpack[Attribution],
     ) -> Handled:
         """Create a child of a root that runs, in one append.
 
         It has the root's organization and client type. What the caller gets is the
         child's.
         """
-        caller = Caller(actor, key, request_hash, correlation_id, causation_id)
-        request = caller.asks(child_id, type(command).__name__)
+        request = Caller(**caller).asks(child_id, type(command).__name__)
         return await self._executor.run(
             request,
-            Spawn(root_id, child_id, command, actor),
+            Spawn(root_id, child_id, command, caller["actor"]),
             chats=[root_id, child_id],
         )
 
@@ -139,19 +118,14 @@ class Chats:
         version: int | None,
         owner_id: UUID,
         now: datetime,
-        actor: str,
-        key: str | None = None,
-        request_hash: bytes | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
+        **caller: Unpack[Attribution],
     ) -> Handled:
         """A new chat that begins as a copy, up to the append border at or after
         `version`; None: of everything.
 
         Raises Rejection: `chat-not-found`, `unknown-version`.
         """
-        caller = Caller(actor, key, request_hash, correlation_id, causation_id)
-        request = caller.asks(new_id, "ForkChat")
+        request = Caller(**caller).asks(new_id, "ForkChat")
         fork = Fork(
             self._loader,
             self._past,
@@ -159,7 +133,7 @@ class Chats:
             new_id=new_id,
             version=version,
             owner_id=owner_id,
-            actor=actor,
+            actor=caller["actor"],
             now=now,
         )
         return await self._executor.run(request, fork, chats=[new_id])

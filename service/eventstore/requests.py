@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Required, TypedDict
 from uuid import UUID, uuid4
 
 from service.domain.events.chat import ChatEvent
@@ -45,9 +45,22 @@ class Request:
         return StreamName(CHAT, self.chat_id)
 
 
+class Attribution(TypedDict, total=False):
+    """Keywords of every command: whose it is, and how its repetition is recognised.
+
+    A key needs the hash of what was asked.
+    """
+
+    actor: Required[str]
+    key: str | None
+    request_hash: bytes | None
+    correlation_id: str | None
+    causation_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is; a key needs the hash of what was asked."""
+    """An attribution, as what asks."""
 
     actor: str
     key: str | None = None

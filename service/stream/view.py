@@ -7,11 +7,12 @@ append borders only; every turn ends in one `turn_finished`, after its error and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from service import wire
+from service.domain.chat.copies import replace
 from service.domain.chat.evolve import evolve, message_of
 from service.domain.chat.public import (
     public_action,

@@ -76,16 +76,18 @@ def outstanding_calls(messages: History) -> list[ToolCallPart]:
 
 def clients_calls(state: ChatState) -> list[ToolCallPart]:
     """The outstanding calls of tools that a client of the chat runs."""
-    names = {tool.name for tool in state.client_tools}
-    calls = outstanding_calls(state.messages)
-    return [call for call in calls if call.tool_name in names]
+    return _calls_of(state, clients=True)
 
 
 def our_calls(state: ChatState) -> list[ToolCallPart]:
     """The outstanding calls of tools that the worker runs, unknown ones too."""
+    return _calls_of(state, clients=False)
+
+
+def _calls_of(state: ChatState, *, clients: bool) -> list[ToolCallPart]:
     names = {tool.name for tool in state.client_tools}
     calls = outstanding_calls(state.messages)
-    return [call for call in calls if call.tool_name not in names]
+    return [call for call in calls if (call.tool_name in names) is clients]
 
 
 def answered(state: ChatState, reason: str, now: datetime) -> list[MessageAppended]:

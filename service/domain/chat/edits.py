@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from service.domain.chat.calls import REPLACED, cancel
+from service.domain.chat.copies import replace
 from service.domain.chat.metadata import plan_mode_changed
 from service.domain.chat.queue import answers, promoted
 from service.domain.chat.state import ChatState, QueuedMessage, Status

@@ -60,20 +60,20 @@ def archive_member(state: ChatState, command: ArchiveMember) -> list[ChatEvent]:
 def move_read_cursor(
     state: ChatState, command: MoveReadCursor
 ) -> list[ChatEvent] | Rejection:
-    seen = [message.id for message in state.messages if message.visibility != "model"]
     wanted = command.message_id
     if wanted is None:
-        wanted = seen[-1] if seen else 0
-    elif wanted not in seen:
-        return Rejection("message-not-found", "the chat has no such message")
+        seen = (m.id for m in reversed(state.messages) if m.visibility != "model")
+        wanted = next(seen, 0)
+    else:
+        message = state.messages.find(wanted)
+        if message is None or message.visibility == "model":
+            return Rejection("message-not-found", "the chat has no such message")
     if wanted <= state.read_up_to:
         return []
     unread = (
-        message.id
-        for message in state.messages
-        if message.id > wanted
-        and message.role == "assistant"
-        and message.visibility != "model"
+        m.id
+        for m in state.messages
+        if m.id > wanted and m.role == "assistant" and m.visibility != "model"
     )
     return [
         ReadCursorMoved(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.domain.chat.calls import REPLACED, answer, outstanding_calls
+from service.domain.chat.calls import REPLACED, answered
 from service.domain.chat.state import ChatState, QueuedMessage
 from service.domain.events.chat import MessageAppended
 from service.domain.times import Instant
@@ -23,7 +23,7 @@ def promoted(state: ChatState, now: Instant) -> list[MessageAppended]:
 
 def answers(state: ChatState, now: Instant) -> list[MessageAppended]:
     """Answers to the calls that a new user message leaves behind."""
-    return answer(outstanding_calls(state.messages), result=REPLACED, now=now)
+    return answered(state, REPLACED, now)
 
 
 def _from_queue(item: QueuedMessage, now: Instant) -> MessageAppended:
