@@ -23,6 +23,7 @@ from service.agent.next_action import (
     EndInterruption,
     EndTurn,
     Generate,
+    GiveUp,
     Nothing,
     RunTools,
 )
@@ -60,6 +61,8 @@ async def act(action: Action, state: ChatState, *, hold: Hold, means: Means) -> 
             await hold.commit(FinishError(**hold.fence(state.epoch), error=UNABLE))
         case EndTurn(reason):
             await hold.commit(FinishTurn(**hold.fence(state.epoch), reason=reason))
+        case GiveUp(error):
+            await hold.commit(FinishError(**hold.fence(state.epoch), error=error))
         case EndInterruption():
             await end_interruption(state, hold, means)
         case Nothing():

@@ -53,7 +53,7 @@ async def generate(state: ChatState, hold: Hold, means: Means) -> None:
     try:
         asked = _ask(request, answer, opened.writer, hold, means)
         await hold.unless_disturbed(asked, epoch=opened.epoch)
-        await _commit_answer(answer, request.model, opened, hold)
+        await _commit_answer(answer, opened, hold)
     except ProviderError as error:
         await _failed(error, opened, hold, means)
     except BadEvent:
@@ -101,9 +101,7 @@ async def _deltas(
         raise ProviderError(kind="generic", message=message) from error
 
 
-async def _commit_answer(
-    answer: _Answer, model: str | None, opened: Attempt, hold: Hold
-) -> None:
+async def _commit_answer(answer: _Answer, opened: Attempt, hold: Hold) -> None:
     assembly = answer.assembly
     parts = assembly.parts()
     fence = hold.fence(opened.epoch)
@@ -120,7 +118,6 @@ async def _commit_answer(
             usage=assembly.usage,
             runtime_ms=answer.runtime_ms,
             finish_reason=assembly.finish_reason,
-            model=model,
         )
     )
 

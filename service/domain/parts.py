@@ -7,6 +7,7 @@ A part carries only its own variant's fields; what is absent is left out of the 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -73,8 +74,32 @@ class FileReferencePart(_Part):
     content: str
 
 
+class SourcePart(_Part):
+    """A page that the model relied on."""
+
+    type: Literal["source"] = "source"
+    source_id: str
+    url: str
+    title: str | None = None
+
+
+class FilePart(_Part):
+    """A file that the user attached, by its id. `media_type` is as it was sniffed."""
+
+    type: Literal["file"] = "file"
+    file_id: UUID
+    media_type: str
+    name: str | None = None
+
+
 Part = Annotated[
-    TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FileReferencePart,
+    TextPart
+    | ReasoningPart
+    | ToolCallPart
+    | ToolResultPart
+    | FileReferencePart
+    | SourcePart
+    | FilePart,
     Field(discriminator="type"),
 ]
 

@@ -28,12 +28,33 @@ CURRENT: Mapping[str, int] = {
 """The newest schema version of each event type; what this release writes."""
 
 
+UNKNOWN = "unknown"
+"""The vendor of a model that was asked before the log said which."""
+
+
 def _as_it_was(data: Data) -> Data:
     """The new fields have defaults that mean what their absence meant."""
     return data
 
 
-STEPS: Steps = {("chat_created", 1): _as_it_was}
+def _model_by_name(data: Data) -> Data:
+    """A step said only what the model was called."""
+    model = data.pop("model", None)
+    return {**data, "asked": {"provider": UNKNOWN, "model": model}} if model else data
+
+
+STEPS: Steps = {
+    ("chat_created", 1): _as_it_was,
+    ("chat_created", 2): _as_it_was,
+    ("message_appended", 1): _as_it_was,
+    ("message_queued", 1): _as_it_was,
+    ("generation_attempt_started", 1): _as_it_was,
+    ("retry_scheduled", 1): _as_it_was,
+    ("step_committed", 1): _model_by_name,
+    ("interruption_finished", 1): _as_it_was,
+    ("turn_failed", 1): _as_it_was,
+    ("state_reconciled", 1): _as_it_was,
+}
 
 
 def upcast(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from uuid import UUID
 
 from pydantic import JsonValue
 
@@ -39,6 +40,17 @@ ErrorKind = Literal[
 FinishReason = Literal["stop", "tool_calls", "length", "content_filter", "other"]
 
 Metadata = Mapping[str, JsonValue]
+
+RESPONSE_BYTES = 65_536
+"""Of a vendor's final word; what has more is cut down to its head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The vendor has begun to answer; nothing that anybody sees came yet.
+
+    Slow models send this long before their first word. At most once, first of all.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,26 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The result of a call that the vendor itself executed; it follows its call."""
+
+    tool_call_id: str
+    tool_name: str
+    result: JsonValue
+    is_error: bool = False
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page that the answer relies on."""
+
+    source_id: str
+    url: str
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """Tokens so far; a later report replaces an earlier one."""
 
@@ -99,18 +131,26 @@ class UsageReport:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The answer is complete; nothing follows."""
+    """The answer is complete; nothing follows.
+
+    `response` is the vendor's final word as it came (id, usage, finish reason), without
+    what the deltas said, at most RESPONSE_BYTES of JSON.
+    """
 
     reason: FinishReason
+    response: Metadata | None = None
 
 
 Delta = (
-    TextDelta
+    Opened
+    | TextDelta
     | ReasoningDelta
     | BlockEnd
     | ToolInputStart
     | ToolInputDelta
     | ToolCall
+    | ToolResult
+    | Source
     | UsageReport
     | Finish
 )
@@ -126,16 +166,39 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file that a user attached, as it is stored."""
+
+    media_type: str
+    data: bytes
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """The whole history that the model may see, and what it may call."""
 
     messages: Sequence[Message]
+    """Without those of the role system: see `system`."""
     tools: Sequence[ToolSpec]
+    system: Sequence[str] = ()
+    """What the model is told first, in this order; none is blank."""
     model: str | None = None
     """Absent: the provider's default."""
     reasoning_effort: str | None = None
+    """none, minimal, low, medium, high, xhigh or max; None: as the model likes."""
     plan_mode: PlanMode = ""
     """`plan`: this turn is to plan, not to do."""
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Options of the model's config, by the names that docs/models.md lists."""
+    tool_choice: Literal["auto", "none"] = "auto"
+    """`none`: the tools are told, so that caches hold, and may not be called."""
+    files: Mapping[UUID, FileContent] = field(default_factory=dict)
+    """Files of the messages that still exist, by id."""
+    session: str | None = None
+    """The same for all requests that begin alike; for vendors' caches."""
 
 
 @dataclass(eq=False)
@@ -150,6 +213,8 @@ class ProviderError(Fault):
     """What the vendor says, shortened, without keys and URLs; for the chat, no log."""
     retry_after_s: float | None = None
     """How long the vendor asks to wait."""
+    context_limit: int | None = None
+    """Tokens that the model's context holds, when the vendor said so."""
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status_code})" if self.status_code else ""

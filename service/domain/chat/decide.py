@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from service.domain.chat import edits, metadata, users, workers
+from service.domain.chat import compaction, edits, metadata, users, workers
 from service.domain.chat.refusals import refused
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import (
@@ -26,6 +26,7 @@ from service.domain.commands.chat import (
     ArchiveMember,
     CancelToolCalls,
     ChatCommand,
+    CommitCompaction,
     CommitStep,
     CreateChat,
     DeleteQueued,
@@ -36,6 +37,7 @@ from service.domain.commands.chat import (
     ForkChat,
     Interrupt,
     MoveReadCursor,
+    NameChat,
     PromoteQueued,
     Reconcile,
     RequestCompaction,
@@ -95,6 +97,8 @@ def _by_user(state: ChatState, command: UserCommand) -> Decision:
             return users.reconcile(state, command)
         case UpdateChat():
             return metadata.update(state, command)
+        case NameChat():
+            return metadata.name_chat(state, command)
         case ArchiveMember():
             return metadata.archive_member(state, command)
         case MoveReadCursor():
@@ -119,6 +123,8 @@ def _by_worker(state: ChatState, command: WorkerCommand) -> Decision:
             return workers.cancel_tool_calls(state, command)
         case CommitStep():
             return workers.commit_step(state, command)
+        case CommitCompaction():
+            return compaction.commit(state, command)
         case FinishInterruption():
             return workers.finish_interruption(state, command)
         case FinishTurn():

@@ -96,6 +96,7 @@ def _settings(
         return given
     merged = TurnSettings(
         model=wanted.model or kept.model,
+        model_config_id=wanted.model_config_id or kept.model_config_id,
         reasoning_effort=wanted.reasoning_effort or kept.reasoning_effort,
         plan_mode=wanted.plan_mode,
     )

@@ -29,7 +29,7 @@ MOVING = ChatArchived | ChatUnarchived
 QUIET = frozenset(get_args(MetadataEvent)) - frozenset(get_args(MOVING))
 """What is about the chat and leaves it at its place."""
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 """Goes up when the same events fold to another state; caches and snapshots name it."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from service.domain.chat.copies import replace
 from service.domain.chat.state import ChatState, Message, QueuedMessage, Status
@@ -57,6 +57,8 @@ def message_of(event: MessageAppended, version: int) -> Message:
         settings=event.settings,
         queued_id=event.queued_id,
         replaces=_replaced(event),
+        model_config_id=event.model_config_id,
+        usage=event.usage,
     )
 
 
@@ -73,6 +75,8 @@ def _created(state: ChatState, event: ChatCreated) -> ChatState:
         root_chat_id=event.root_chat_id,
         plan_mode=event.plan_mode,
         client_tools=event.client_tools,
+        default_prompt=event.default_prompt,
+        deployment_prompt=event.deployment_prompt,
         created_at=event.at,
     )
 
@@ -96,7 +100,16 @@ def _appended(state: ChatState, event: MessageAppended, version: int) -> ChatSta
         turn_plan_mode=_plan_mode(state, event),
         action=None,
         compaction=None,
+        **_model(state, event),
     )
+
+
+def _model(state: ChatState, event: MessageAppended) -> dict[str, Any]:
+    """The model that the message asks for is the chat's from here on."""
+    wanted = event.settings.model_config_id if event.settings is not None else None
+    if wanted is None or wanted == state.model_config_id:
+        return {}
+    return {"model_config_id": wanted, "context_limit": None}
 
 
 def _plan_mode(state: ChatState, event: MessageAppended) -> PlanMode:
@@ -106,7 +119,7 @@ def _plan_mode(state: ChatState, event: MessageAppended) -> PlanMode:
 
 
 def _unread(state: ChatState, event: MessageAppended, version: int) -> int | None:
-    answers = event.role == "assistant" and event.visibility != "model"
+    answers = event.role == "assistant" and event.visibility == "both"
     if answers and state.first_unread is None:
         return version
     return state.first_unread
@@ -149,6 +162,7 @@ def _truncated(state: ChatState, event: HistoryTruncated, version: int) -> ChatS
     return replace(
         state,
         messages=state.messages.before(event.from_id),
+        summaries=tuple(s for s in state.summaries if s < event.from_id),
         # what was seen stays seen, also when it is no longer there
         first_unread=None if unread is None or unread >= event.from_id else unread,
         epoch=version,
@@ -185,5 +199,6 @@ def _forked(state: ChatState, event: ChatForked, version: int) -> ChatState:
         retry=None,
         action=None,
         compaction=None,
+        context_limit=None,
         holder=None,
     )

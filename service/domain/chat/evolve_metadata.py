@@ -19,6 +19,7 @@ from service.domain.events.metadata import (
     PlanModeChanged,
     ReadCursorMoved,
     TitleChanged,
+    UsageRecorded,
     WorkspaceBound,
 )
 
@@ -39,7 +40,8 @@ def apply(state: ChatState, event: MetadataEvent) -> ChatState:
         case WorkspaceBound():
             return replace(state, workspace_id=event.workspace_id)
         case ModelChanged():
-            return replace(state, model_config_id=event.model_config_id)
+            model = event.model_config_id
+            return replace(state, model_config_id=model, context_limit=None)
         case McpServersChanged():
             return replace(state, mcp_server_ids=event.mcp_server_ids)
         case ChatArchived():
@@ -51,5 +53,7 @@ def apply(state: ChatState, event: MetadataEvent) -> ChatState:
             return replace(state, read_up_to=read_up_to, first_unread=event.next_unread)
         case ChildSpawned():
             return replace(state, children=(*state.children, event.child_id))
+        case UsageRecorded():
+            return state
         case _:
             assert_never(event)

@@ -17,6 +17,7 @@ from service.domain.events.turn import (
     ActionRequired,
     CompactionRequested,
     GenerationAttemptStarted,
+    HistoryCompacted,
     InterruptionFinished,
     InterruptRequested,
     RetryScheduled,
@@ -55,9 +56,11 @@ def apply(state: ChatState, event: TurnEvent, version: int) -> ChatState:
         case InterruptionFinished() | TurnFinished():
             return _turn_over(state, Status.WAITING)
         case TurnFailed():
-            return replace(_turn_over(state, Status.ERROR), last_error=event.error)
+            return _turn_failed(state, event)
         case CompactionRequested():
             return _compaction_requested(state, version)
+        case HistoryCompacted(summary_id=summary_id):
+            return replace(state, summaries=(*state.summaries, summary_id))
         case StateReconciled():
             failed = _turn_over(state, Status.ERROR)
             return replace(failed, last_error=event.error, archived=False)
@@ -74,6 +77,7 @@ def _attempt_started(
         kind=event.kind,
         version=version,
         started_at=event.at,
+        asked=event.asked,
     )
     return replace(state, episode=episode, attempt=event.attempt, retry=None)
 
@@ -115,6 +119,13 @@ def _turn_over(state: ChatState, status: Status) -> ChatState:
         action=None,
         compaction=None,
     )
+
+
+def _turn_failed(state: ChatState, event: TurnFailed) -> ChatState:
+    failed = replace(_turn_over(state, Status.ERROR), last_error=event.error)
+    if event.error.context_limit is None:
+        return failed
+    return replace(failed, context_limit=event.error.context_limit)
 
 
 def _compaction_requested(state: ChatState, version: int) -> ChatState:

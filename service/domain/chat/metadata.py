@@ -7,6 +7,7 @@ from service.domain.chat.state import ChatState
 from service.domain.commands.chat import (
     ArchiveMember,
     MoveReadCursor,
+    NameChat,
     SpawnChild,
     UpdateChat,
 )
@@ -24,6 +25,8 @@ from service.domain.events.chat import (
     PlanModeChanged,
     ReadCursorMoved,
     TitleChanged,
+    TitleSource,
+    UsageRecorded,
     WorkspaceBound,
 )
 from service.domain.times import Instant
@@ -42,12 +45,31 @@ CLEARED_BY_NONE = frozenset({"workspace_id", "model_config_id"})
 def update(state: ChatState, command: UpdateChat) -> list[ChatEvent] | Rejection:
     return _refused(state, command) or [
         *_back(command),
-        *_title(state, command),
+        *title_changed(
+            state, command.title, command.title_source, command.now, command.actor
+        ),
         *_labels(state, command),
         *_pin(state, command),
         *_settings(state, command),
         *_away(command),
     ]
+
+
+def name_chat(state: ChatState, command: NameChat) -> list[ChatEvent]:
+    now, actor = command.now, command.actor
+    recorded = UsageRecorded(
+        at=now,
+        purpose="title",
+        asked=command.asked,
+        usage=command.usage,
+        cost_micros=command.cost_micros,
+        runtime_ms=command.runtime_ms,
+        actor=actor,
+    )
+    if command.expected_title != state.title:
+        return [recorded]
+    title = title_changed(state, command.title, "model", now, actor)
+    return [*title, recorded]
 
 
 def archive_member(state: ChatState, command: ArchiveMember) -> list[ChatEvent]:
@@ -73,7 +95,7 @@ def move_read_cursor(
     unread = (
         m.id
         for m in state.messages
-        if m.id > wanted and m.role == "assistant" and m.visibility != "model"
+        if m.id > wanted and m.role == "assistant" and m.visibility == "both"
     )
     return [
         ReadCursorMoved(
@@ -100,6 +122,23 @@ def plan_mode_changed(
     if wanted is None or wanted == state.plan_mode:
         return []
     return [PlanModeChanged(at=now, plan_mode=wanted, actor=actor)]
+
+
+def title_changed(
+    state: ChatState,
+    wanted: str | None,
+    source: TitleSource,
+    now: Instant,
+    actor: str,
+) -> list[ChatEvent]:
+    """The event that makes it so, unless it is so."""
+    if wanted is None or wanted == state.title:
+        return []
+    return [
+        TitleChanged(
+            at=now, previous=state.title, title=wanted, source=source, actor=actor
+        )
+    ]
 
 
 def _refused(state: ChatState, command: UpdateChat) -> Rejection | None:
@@ -134,20 +173,6 @@ def _away(command: UpdateChat) -> list[ChatEvent]:
     if not command.archived:
         return []
     return [ChatArchived(at=command.now, actor=command.actor)]
-
-
-def _title(state: ChatState, command: UpdateChat) -> list[ChatEvent]:
-    if command.title is None or command.title == state.title:
-        return []
-    return [
-        TitleChanged(
-            at=command.now,
-            previous=state.title,
-            title=command.title,
-            source=command.title_source,
-            actor=command.actor,
-        )
-    ]
 
 
 def _labels(state: ChatState, command: UpdateChat) -> list[ChatEvent]:

@@ -19,12 +19,14 @@ from service.domain.events.chat import (
     ChatError,
     ClientTool,
     ClientType,
+    ModelRef,
     Origin,
     PendingCall,
     PlanMode,
     Role,
     TitleSource,
     TurnSettings,
+    Usage,
     Visibility,
 )
 from service.domain.parts import Part
@@ -73,6 +75,9 @@ class Message:
     queued_id: int | None = None
     replaces: tuple[int, int] | None = None
     """(epoch, attempt) whose preview this message replaces."""
+    model_config_id: UUID | None = None
+    usage: Usage | None = None
+    """Tokens of the model call that it is the answer of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Episode:
     version: int
     """Version of the event that opened it."""
     started_at: datetime
+    asked: ModelRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +231,20 @@ class ChatState:
     """The newest message that its owner has seen."""
     first_unread: int | None = None
     """The first answer after that one."""
+    default_prompt: int = 0
+    """Number of the text that every model is told first; 0: none."""
+    deployment_prompt: str = ""
+    """What the operator had added to it when the chat was created."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     archived: bool = False
     status: Status = Status.WAITING
     last_error: ChatError | None = None
     messages: History = field(default_factory=History)
+    summaries: tuple[int, ...] = ()
+    """Ids of the messages that the model sees in place of all before them."""
+    context_limit: int | None = None
+    """What a vendor said, when it refused a prompt, would have fitted its model."""
     queue: tuple[QueuedMessage, ...] = ()
     turn_id: int | None = None
     """Id of the user message that began the running turn; None between turns."""
@@ -256,3 +270,8 @@ class ChatState:
     @property
     def is_root(self) -> bool:
         return self.root_chat_id is None
+
+    @property
+    def summary_id(self) -> int:
+        """The message that stands for all before it; 0: none does."""
+        return self.summaries[-1] if self.summaries else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from service.domain.chat.calls import SENT_OVER, STOPPED, answered, cancel, reply
+from service.domain.chat.context import answers_since
 from service.domain.chat.metadata import plan_mode_changed
 from service.domain.chat.queue import MAX_QUEUED, answers, promote
 from service.domain.chat.state import ChatState, Status
@@ -53,6 +54,8 @@ def create(command: CreateChat) -> list[ChatEvent]:
         root_chat_id=command.root_chat_id,
         plan_mode=command.plan_mode,
         client_tools=command.client_tools,
+        default_prompt=command.default_prompt,
+        deployment_prompt=command.deployment_prompt,
     )
     message = MessageAppended(
         at=now,
@@ -131,8 +134,10 @@ def submit_tool_results(
 def request_compaction(
     state: ChatState, command: RequestCompaction
 ) -> list[ChatEvent] | Rejection:
-    if not any(message.role == "assistant" for message in state.messages):
+    if not answers_since(state, state.summary_id):
         detail = "the chat has no answer yet that could be shortened"
+        if state.summary_id:
+            detail = "the chat was shortened, and has no answer since then"
         return Rejection("nothing-to-compact", detail)
     return [CompactionRequested(at=command.now, actor=command.actor)]
 

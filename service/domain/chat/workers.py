@@ -30,6 +30,7 @@ from service.domain.commands.chat import (
 )
 from service.domain.events.chat import (
     ActionRequired,
+    AttemptKind,
     ChatEvent,
     GenerationAttemptStarted,
     InterruptionFinished,
@@ -57,6 +58,7 @@ def start_attempt(state: ChatState, command: StartAttempt) -> list[ChatEvent]:
             epoch=state.epoch,
             attempt=state.attempt + 1,
             kind=command.kind,
+            asked=command.asked,
         )
     ]
 
@@ -107,21 +109,40 @@ def cancel_tool_calls(
 
 
 def commit_step(state: ChatState, command: CommitStep) -> list[ChatEvent] | Rejection:
-    episode = state.episode
-    asked = (command.epoch, command.attempt, command.kind)
-    if episode is None or (episode.epoch, episode.attempt, episode.kind) != asked:
-        return stale(f"attempt {asked!r} is not the open one")
+    episode = open_episode(state, command.attempt, command.kind)
+    if isinstance(episode, Rejection):
+        return episode
     committed = StepCommitted(
         at=command.now,
         epoch=command.epoch,
         attempt=command.attempt,
         kind=command.kind,
+        asked=command.asked,
         usage=command.usage,
+        cost_micros=command.cost_micros,
         runtime_ms=command.runtime_ms,
         finish_reason=command.finish_reason,
-        model=command.model,
+        response=command.response,
     )
-    return [*_drafts(command.messages, episode, command.now), committed]
+    config = command.asked.model_config_id if command.asked else None
+    messages = [
+        message.model_copy(update={"usage": command.usage, "model_config_id": config})
+        if message.role == "assistant"
+        else message
+        for message in _drafts(command.messages, episode, command.now)
+    ]
+    return [*messages, committed]
+
+
+def open_episode(
+    state: ChatState, attempt: int, kind: AttemptKind
+) -> Episode | Rejection:
+    """The attempt that a worker closes, if it is the one that is open."""
+    episode = state.episode
+    closed = (state.epoch, attempt, kind)
+    if episode is None or (episode.epoch, episode.attempt, episode.kind) != closed:
+        return stale(f"attempt {closed!r} is not the open one")
+    return episode
 
 
 def finish_interruption(
@@ -130,16 +151,27 @@ def finish_interruption(
     now, episode = command.now, state.episode
     if episode is None and command.partial:
         return stale("no attempt is open that a partial could come from")
-    partial = _drafts(command.partial, episode, now) if episode else []
+    # a summary that was cut off stands for nothing
+    kept = episode is not None and episode.kind != "compaction"
+    partial = _drafts(command.partial, episode, now) if episode and kept else []
     cut_off = outstanding([*since_last_user(state.messages), *partial])
     finished = InterruptionFinished(
         at=now,
         turn_id=state.turn_id,
         epoch=episode.epoch if episode else None,
         attempt=episode.attempt if episode else None,
+        asked=episode.asked if episode else None,
+        runtime_ms=_runtime_ms(episode, now),
     )
     answers = answer(cut_off, result=CUT_OFF, now=now)
     return [*partial, *answers, finished, *promoted(state, now)]
+
+
+def _runtime_ms(episode: Episode | None, now: Instant) -> int | None:
+    """How long a model had been at it. Clocks of two workers differ: never below 0."""
+    if episode is None or episode.asked is None:
+        return None
+    return max(0, round((now - episode.started_at).total_seconds() * 1000))
 
 
 def finish_turn(state: ChatState, command: FinishTurn) -> list[ChatEvent]:

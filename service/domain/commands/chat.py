@@ -17,7 +17,9 @@ from service.domain.events.chat import (
     ChatEvent,
     ClientTool,
     ClientType,
+    CompactionSource,
     FinishReason,
+    ModelRef,
     PlanMode,
     TitleSource,
     TurnSettings,
@@ -67,6 +69,8 @@ class CreateChat(_Command):
     labels: dict[str, str] = Field(default_factory=dict)
     plan_mode: PlanMode = ""
     client_tools: tuple[ClientTool, ...] = ()
+    default_prompt: int = 0
+    deployment_prompt: str = ""
     parent_chat_id: UUID | None = None
     root_chat_id: UUID | None = None
 
@@ -170,6 +174,22 @@ class UpdateChat(_Command):
     archived: bool | None = None
 
 
+class NameChat(_Command):
+    """A model was asked for a title: what that took, and maybe what it said.
+
+    The title is taken only while the chat still has `expected_title`.
+    """
+
+    actor: str
+    asked: ModelRef
+    title: str | None = None
+    """None: none came of it, or nobody wants it kept."""
+    expected_title: str
+    usage: Usage | None = None
+    cost_micros: int | None = None
+    runtime_ms: int | None = None
+
+
 class ArchiveMember(_Command):
     """A chat goes where the root of its family goes; part of the root's request."""
 
@@ -218,6 +238,7 @@ class StartAttempt(_Fenced):
     """The worker is about to call the model or to run tools."""
 
     kind: AttemptKind
+    asked: ModelRef | None = None
 
 
 class ScheduleRetry(_Fenced):
@@ -247,10 +268,32 @@ class CommitStep(_Fenced):
     attempt: int
     kind: AttemptKind
     messages: tuple[DraftMessage, ...] = Field(min_length=1)
+    asked: ModelRef | None = None
     usage: Usage | None = None
+    cost_micros: int | None = None
     runtime_ms: int | None = None
     finish_reason: str | None = None
-    model: str | None = None
+    response: dict[str, JsonValue] | None = None
+
+
+class CommitCompaction(_Fenced):
+    """The attempt's summary takes the place of the history, for the model only."""
+
+    attempt: int
+    summary: str = Field(min_length=1)
+    """What the model is told instead; whole, with its introduction."""
+    shown: str = Field(min_length=1)
+    """What people see of it."""
+    source: CompactionSource
+    threshold_percent: int | None = None
+    context_tokens: int | None = None
+    context_limit: int | None = None
+    asked: ModelRef | None = None
+    usage: Usage | None = None
+    cost_micros: int | None = None
+    runtime_ms: int | None = None
+    finish_reason: str | None = None
+    response: dict[str, JsonValue] | None = None
 
 
 class FinishInterruption(_Fenced):
@@ -283,6 +326,7 @@ UserCommand = (
     | RequestCompaction
     | Reconcile
     | UpdateChat
+    | NameChat
     | ArchiveMember
     | MoveReadCursor
     | SpawnChild
@@ -296,6 +340,7 @@ WorkerCommand = (
     | RequireAction
     | CancelToolCalls
     | CommitStep
+    | CommitCompaction
     | FinishInterruption
     | FinishTurn
     | FinishError

@@ -16,6 +16,8 @@ ClientType = Literal["ui", "api"]
 BusyBehavior = Literal["queue", "interrupt"]
 FinishReason = Literal["complete", "max_steps", "stop_tool"]
 TitleSource = Literal["fallback", "user", "model"]
+CompactionSource = Literal["automatic", "manual"]
+Purpose = Literal["turn", "title", "compaction", "subagent"]
 PlanMode = Literal["", "plan"]
 
 
@@ -42,6 +44,8 @@ class ChatError(Shape):
     provider: str | None = None
     retryable: bool = False
     status_code: int | None = None
+    context_limit: int | None = None
+    """Tokens that fit into the model's context, when the vendor said so."""
 
 
 class Usage(Shape):
@@ -56,10 +60,23 @@ class Usage(Shape):
     context_limit: int | None = None
 
 
+class ModelRef(Shape):
+    """A model that was asked: the vendor's kind, its name there, and whose config."""
+
+    provider: str
+    model: str
+    model_config_id: UUID | None = None
+    """None: the model that the environment names."""
+
+
 class TurnSettings(Shape):
-    """What a user message asks of its turn; also while it waits in the queue."""
+    """What a user message asks of its turn; also while it waits in the queue.
+
+    `model_config_id` becomes the chat's when the message enters the history.
+    """
 
     model: str | None = None
+    model_config_id: UUID | None = None
     reasoning_effort: str | None = None
     plan_mode: PlanMode | None = None
 

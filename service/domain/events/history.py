@@ -17,6 +17,7 @@ from service.domain.events.base import (
     Role,
     TitleSource,
     TurnSettings,
+    Usage,
     Visibility,
 )
 from service.domain.parts import Part
@@ -25,10 +26,12 @@ from service.domain.parts import Part
 class ChatCreated(Event):
     """Somebody created the chat. First event; its messages follow in the same append.
 
-    A chat that another one spawned names its parent and the root of its family.
+    A chat that another one spawned names its parent and the root of its family. Models
+    are told `default_prompt`, a text of ours by its number (0: none), and after it
+    `deployment_prompt`, the operator's, both as they were on that day.
     """
 
-    schema_version: ClassVar[int] = 2
+    schema_version: ClassVar[int] = 3
     type: Literal["chat_created"] = "chat_created"
     organization_id: UUID
     owner_id: UUID
@@ -40,6 +43,8 @@ class ChatCreated(Event):
     root_chat_id: UUID | None = None
     plan_mode: PlanMode = ""
     client_tools: tuple[ClientTool, ...] = ()
+    default_prompt: int = 0
+    deployment_prompt: str = ""
 
 
 class MessageAppended(Event):
@@ -47,9 +52,11 @@ class MessageAppended(Event):
 
     `epoch` and `attempt` are set when a worker's attempt produced it: the preview of
     that attempt is replaced by this message. `queued_id` is set when it was promoted
-    from the queue. A visible user message begins a turn.
+    from the queue. A visible user message begins a turn. An answer of a model has the
+    tokens that it took.
     """
 
+    schema_version: ClassVar[int] = 2
     type: Literal["message_appended"] = "message_appended"
     role: Role
     visibility: Visibility = "both"
@@ -59,11 +66,14 @@ class MessageAppended(Event):
     queued_id: int | None = None
     epoch: int | None = None
     attempt: int | None = None
+    model_config_id: UUID | None = None
+    usage: Usage | None = None
 
 
 class MessageQueued(Event):
     """A user sent a message while the chat was busy; its queue id is this version."""
 
+    schema_version: ClassVar[int] = 2
     type: Literal["message_queued"] = "message_queued"
     parts: tuple[Part, ...]
     created_by: UUID

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from service.domain.events.base import Event, PlanMode, TitleSource
+from service.domain.events.base import (
+    Event,
+    ModelRef,
+    PlanMode,
+    Purpose,
+    TitleSource,
+    Usage,
+)
 
 
 class TitleChanged(Event):
@@ -99,6 +106,21 @@ class ReadCursorMoved(Event):
     actor: str
 
 
+class UsageRecorded(Event):
+    """A model was asked about the chat, not in it: for a title, say.
+
+    `cost_micros` is in millionths of a dollar; None: nobody knows.
+    """
+
+    type: Literal["usage_recorded"] = "usage_recorded"
+    purpose: Purpose
+    asked: ModelRef
+    usage: Usage | None = None
+    cost_micros: int | None = None
+    runtime_ms: int | None = None
+    actor: str
+
+
 class ChildSpawned(Event):
     """A chat of this root's family was created, in the same request."""
 
@@ -120,4 +142,5 @@ MetadataEvent = (
     | ChatUnarchived
     | ReadCursorMoved
     | ChildSpawned
+    | UsageRecorded
 )

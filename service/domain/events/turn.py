@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
 
 from service.domain.events.base import (
     AttemptKind,
     ChatError,
+    CompactionSource,
     Event,
     FinishReason,
+    ModelRef,
     PendingCall,
     Usage,
 )
@@ -35,13 +39,16 @@ class GenerationAttemptStarted(Event):
     """A worker is about to call the model or run tools; opens the live episode.
 
     `epoch` is the version of the newest event that changed history; `attempt` counts
-    from 1 within it. An open episode before this one is abandoned.
+    from 1 within it. An open episode before this one is abandoned. `asked` is the
+    model, where one is.
     """
 
+    schema_version: ClassVar[int] = 2
     type: Literal["generation_attempt_started"] = "generation_attempt_started"
     epoch: int
     attempt: int
     kind: AttemptKind
+    asked: ModelRef | None = None
 
 
 class RetryScheduled(Event):
@@ -50,6 +57,7 @@ class RetryScheduled(Event):
     Closes the episode. `delay_ms` is the wait as it was decided.
     """
 
+    schema_version: ClassVar[int] = 2
     type: Literal["retry_scheduled"] = "retry_scheduled"
     epoch: int
     attempt: int
@@ -59,16 +67,24 @@ class RetryScheduled(Event):
 
 
 class StepCommitted(Event):
-    """Closes the append that committed an attempt's messages, and its episode."""
+    """Closes the append that committed an attempt's messages, and its episode.
 
+    `runtime_ms` is the time of the model call alone. `cost_micros` is in millionths of
+    a dollar, at the prices of that moment; None: nobody knows. `response` is what the
+    vendor said at the end, as it came, without what the messages hold.
+    """
+
+    schema_version: ClassVar[int] = 2
     type: Literal["step_committed"] = "step_committed"
     epoch: int
     attempt: int
     kind: AttemptKind
+    asked: ModelRef | None = None
     usage: Usage | None = None
+    cost_micros: int | None = None
     runtime_ms: int | None = None
     finish_reason: str | None = None
-    model: str | None = None
+    response: dict[str, JsonValue] | None = None
 
 
 class ActionRequired(Event):
@@ -108,13 +124,17 @@ class InterruptRequested(Event):
 class InterruptionFinished(Event):
     """What had been said is kept (messages before this, same append); the turn is over.
 
-    `epoch` and `attempt` name the episode that was cut off, when there was one.
+    `epoch` and `attempt` name the episode that was cut off, when there was one, `asked`
+    its model and `runtime_ms` how long that had been at it; what it cost nobody knows.
     """
 
+    schema_version: ClassVar[int] = 2
     type: Literal["interruption_finished"] = "interruption_finished"
     turn_id: int | None = None
     epoch: int | None = None
     attempt: int | None = None
+    asked: ModelRef | None = None
+    runtime_ms: int | None = None
 
 
 class TurnFinished(Event):
@@ -128,6 +148,7 @@ class TurnFinished(Event):
 class TurnFailed(Event):
     """The turn ended in an error; the queue stays until somebody sends or edits."""
 
+    schema_version: ClassVar[int] = 2
     type: Literal["turn_failed"] = "turn_failed"
     turn_id: int | None = None
     error: ChatError
@@ -140,9 +161,26 @@ class CompactionRequested(Event):
     actor: str
 
 
+class HistoryCompacted(Event):
+    """From here on the model sees the message `summary_id` in place of all before it.
+
+    That message and two that show it to people come before this in the same append;
+    `step_committed` follows. `context_tokens` is how long the prompt had been,
+    `context_limit` how long it may be.
+    """
+
+    type: Literal["history_compacted"] = "history_compacted"
+    summary_id: int
+    source: CompactionSource
+    threshold_percent: int | None = None
+    context_tokens: int | None = None
+    context_limit: int | None = None
+
+
 class StateReconciled(Event):
     """A chat in no legal state was put into error, from where its user can go on."""
 
+    schema_version: ClassVar[int] = 2
     type: Literal["state_reconciled"] = "state_reconciled"
     error: ChatError
     actor: str
@@ -162,5 +200,6 @@ TurnEvent = (
     | TurnFinished
     | TurnFailed
     | CompactionRequested
+    | HistoryCompacted
     | StateReconciled
 )
