@@ -192,7 +192,7 @@ class ModelRequest:
     max_output_tokens: int | None = None
     temperature: float | None = None
     options: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Options of the model's config, by the names that docs/models.md lists."""
+    """Options of the model's config, by the names that the README lists."""
     tool_choice: Literal["auto", "none"] = "auto"
     """`none`: the tools are told, so that caches hold, and may not be called."""
     files: Mapping[UUID, FileContent] = field(default_factory=dict)
