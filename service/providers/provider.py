@@ -197,6 +197,8 @@ class ModelRequest:
     """`none`: the tools are told, so that caches hold, and may not be called."""
     files: Mapping[UUID, FileContent] = field(default_factory=dict)
     """Files of the messages that still exist, by id."""
+    attempt: int = 1
+    """Which try this is on the same history."""
     session: str | None = None
     """The same for all requests that begin alike; for vendors' caches."""
 
