@@ -29,6 +29,7 @@ CASES = (
     "append_latency",
     "commit_latency",
     "token_latency",
+    "turn_reads",
     "fanout",
     "idle_memory",
     "stalled",
