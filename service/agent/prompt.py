@@ -37,8 +37,8 @@ from service.tools.registry import Registry
 logger = logging.getLogger(__name__)
 
 SKILLS_USED = """\
-These skills are instructions for special tasks. Before you begin such a task, read the \
-one that fits with read_skill; ignore the others."""
+These skills are instructions for special tasks. Before you begin such a task, read \
+the one that fits with read_skill; ignore the others."""
 
 
 async def model_request(

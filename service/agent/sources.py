@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from service.domain.chat.state import ChatState
@@ -18,6 +18,7 @@ from service.providers.provider import FileContent
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE_S = 5.0
@@ -91,26 +92,15 @@ async def load(
     owner_id = state.owner_id
     assert owner_id is not None  # noqa: S101  a chat that exists has an owner
     planning = state.turn_plan_mode == "plan" and state.is_root
+    plan_path = sources.plan_path if planning else nothing
     try:
         async with asyncio.TaskGroup() as group:
-            user = group.create_task(
-                _optional("user prompt", lambda: sources.user_prompt(owner_id))
-            )
-            context = group.create_task(
-                _optional("context", lambda: sources.context(chat_id, state))
-            )
-            skills = group.create_task(
-                _optional("skills", lambda: sources.skills(chat_id, state))
-            )
-            path = group.create_task(
-                _optional(
-                    "plan path",
-                    lambda: (
-                        sources.plan_path(chat_id, state) if planning else nothing()
-                    ),
-                )
-            )
-            files = group.create_task(_files(sources, file_ids))
+            start = group.create_task
+            files = start(_files(sources, file_ids))
+            user = start(_optional("user prompt", sources.user_prompt, owner_id))
+            context = start(_optional("context", sources.context, chat_id, state))
+            skills = start(_optional("skills", sources.skills, chat_id, state))
+            path = start(_optional("plan path", plan_path, chat_id, state))
     except ExceptionGroup as failed:
         # only the files can fail
         raise failed.exceptions[0] from failed
@@ -133,10 +123,15 @@ async def _files(
     return {file_id: found[file_id] for file_id in file_ids if file_id in found}
 
 
-async def _optional(what: str, loading: Callable[[], Awaitable[T]]) -> T | None:
+async def _optional(
+    what: str,
+    load_it: Callable[P, Awaitable[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T | None:
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await loading()
+            return await load_it(*args, **kwargs)
     except Exception:
         # the edge of whatever it is loaded from: told without
         logger.warning(
