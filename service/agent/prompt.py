@@ -182,9 +182,13 @@ def _file(file: ContextFile) -> str:
 
 
 def _skills(skills: Sequence[Skill]) -> str:
-    if not skills:
+    lines = [
+        f"- {name}: {_line(skill.description)}"
+        for skill in skills
+        if (name := _line(skill.name))
+    ]
+    if not lines:
         return ""
-    lines = (f"- {_line(skill.name)}: {_line(skill.description)}" for skill in skills)
     return wrapped(AVAILABLE_SKILLS, "\n".join([SKILLS_USED, "", *lines]))
 
 

@@ -14,8 +14,8 @@ PROMPT_BYTES = 131_072
 USER_INSTRUCTIONS = "user-instructions"
 WORKSPACE_CONTEXT = "workspace-context"
 AVAILABLE_SKILLS = "available-skills"
-TAGS = (USER_INSTRUCTIONS, WORKSPACE_CONTEXT, AVAILABLE_SKILLS)
-"""What texts of others stand in."""
+TAGS = (WORKSPACE_CONTEXT, AVAILABLE_SKILLS, USER_INSTRUCTIONS)
+"""What texts of others stand in, in the order in which they are told."""
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b\u200d-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
