@@ -10,7 +10,7 @@ import pytest
 from service.client.client import Frame
 from service.providers.choose import KEYS, Vendor
 from tests.e2e.conftest import PARLEY, Serve
-from tests.fixtures import model_servers as moves
+from tests.fixtures import moves
 from tests.fixtures.anthropic_server import AnthropicServer
 from tests.fixtures.model_servers import ModelServer
 from tests.fixtures.openai_server import OpenAIServer

@@ -8,7 +8,7 @@ from service.domain.events.chat import MessageAppended, Usage
 from service.domain.parts import ReasoningPart
 from service.providers.provider import BlockEnd, ReasoningDelta, UsageReport
 from tests.builders import NOW, assistant, call, result, text, tool, user
-from tests.fixtures import model_servers as moves
+from tests.fixtures import moves
 from tests.fixtures.anthropic_server import signature_of
 from tests.integration.providers.asking import Line, line, message_of, reasoning_of
 

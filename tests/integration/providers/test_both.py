@@ -31,7 +31,7 @@ from tests.builders import (
     tool,
     user,
 )
-from tests.fixtures import model_servers as moves
+from tests.fixtures import moves
 from tests.integration.providers.asking import (
     PATIENCE_S,
     SERVERS,

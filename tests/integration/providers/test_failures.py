@@ -16,7 +16,7 @@ from service.providers.provider import (
 )
 from service.providers.vendor.model import open_vendor
 from tests.builders import created, state_of, user
-from tests.fixtures import model_servers as moves
+from tests.fixtures import moves
 from tests.integration.providers.asking import MODELS, SERVERS, Line, line
 
 SECRET = "the user's secret"

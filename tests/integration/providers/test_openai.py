@@ -13,7 +13,7 @@ from service.providers.provider import (
     ToolInputStart,
 )
 from tests.builders import NOW, assistant, call, result, text, tool, user
-from tests.fixtures import model_servers as moves
+from tests.fixtures import moves
 from tests.fixtures.openai_server import OpenAIServer
 from tests.integration.providers.asking import (
     Line,

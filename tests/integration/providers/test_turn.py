@@ -11,7 +11,7 @@ from service import wire
 from service.domain.chat.state import Status
 from service.domain.events.chat import RetryScheduled
 from service.domain.parts import ReasoningPart, ToolCallPart, ToolResultPart
-from tests.fixtures import model_servers as moves
+from tests.fixtures import moves
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.stack import Stack
 from tests.integration.agent.crew import Watch, hand, history, rests, texts, types
