@@ -274,7 +274,8 @@ CREATE FUNCTION es.change_of_history(s jsonb, version integer, type text, d json
     AS $_$
   SELECT CASE type
     WHEN 'chat_created' THEN '{"exists": true, "parent_chat_id": null,
-        "root_chat_id": null, "plan_mode": ""}'
+        "root_chat_id": null, "plan_mode": "", "default_prompt": 0,
+        "deployment_prompt": ""}'
       || (d - '{at,client_tools}'::text[]) || pg_catalog.jsonb_build_object(
         'created_at', d -> 'at', 'client_tools',
         pg_catalog.jsonb_path_query_array(d, '$.client_tools[*].name'))
@@ -285,7 +286,12 @@ CREATE FUNCTION es.change_of_history(s jsonb, version integer, type text, d json
           'status', 'running', 'turn_id', version, 'action', NULL,
           'compaction', NULL, 'turn_plan_mode',
           coalesce(d #> '{settings,plan_mode}', s -> 'plan_mode'))
-        WHEN d ->> 'role' = 'assistant' AND s ->> 'first_unread' IS NULL
+          || CASE WHEN d #> '{settings,model_config_id}' <> s -> 'model_config_id'
+            THEN pg_catalog.jsonb_build_object('model_config_id',
+              d #> '{settings,model_config_id}', 'context_limit', NULL)
+            ELSE '{}' END
+        WHEN d ->> 'role' = 'assistant' AND d ->> 'visibility' = 'both'
+          AND s ->> 'first_unread' IS NULL
           THEN pg_catalog.jsonb_build_object('first_unread', version)
         ELSE '{}' END
     WHEN 'message_queued' THEN '{}'
@@ -296,11 +302,14 @@ CREATE FUNCTION es.change_of_history(s jsonb, version integer, type text, d json
         "episode": null, "retry": null, "action": null, "compaction": null}'
       || pg_catalog.jsonb_build_object('epoch', version, 'first_unread', CASE
         WHEN (s ->> 'first_unread')::int < (d ->> 'from_id')::int
-          THEN s -> 'first_unread' END)
+          THEN s -> 'first_unread' END,
+        'summaries', pg_catalog.jsonb_path_query_array(s, '$.summaries[*] ? (@ < $id)',
+          pg_catalog.jsonb_build_object('id', d -> 'from_id')))
     WHEN 'chat_forked' THEN '{"parent_chat_id": null, "root_chat_id": null,
         "children": [], "archived": false, "pin_key": null, "retry": null,
         "first_unread": null, "status": "waiting", "attempt": 0, "action": null,
-        "turn_id": null, "episode": null, "compaction": null, "holder": null}'
+        "turn_id": null, "episode": null, "compaction": null, "holder": null,
+        "context_limit": null}'
       || (d - '{at,actor}'::text[]) || pg_catalog.jsonb_build_object(
         'created_at', d -> 'at', 'epoch', version, 'exists', true,
         'read_up_to', d #> '{origin,version}')
@@ -329,7 +338,7 @@ CREATE FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) RETURNS jsonb
     WHEN 'workspace_bound' THEN pg_catalog.jsonb_build_object(
       'workspace_id', d -> 'workspace_id')
     WHEN 'model_changed' THEN pg_catalog.jsonb_build_object(
-      'model_config_id', d -> 'model_config_id')
+      'model_config_id', d -> 'model_config_id', 'context_limit', NULL)
     WHEN 'mcp_servers_changed' THEN pg_catalog.jsonb_build_object(
       'mcp_server_ids', d -> 'mcp_server_ids')
     WHEN 'chat_archived' THEN '{"archived": true, "pin_key": null}'
@@ -340,6 +349,7 @@ CREATE FUNCTION es.change_of_metadata(s jsonb, type text, d jsonb) RETURNS jsonb
       'first_unread', d -> 'next_unread')
     WHEN 'child_spawned' THEN pg_catalog.jsonb_build_object(
       'children', (s -> 'children') || (d -> 'child_id'))
+    WHEN 'usage_recorded' THEN '{}'
   END
 $$;
 
@@ -378,10 +388,13 @@ CREATE FUNCTION es.change_of_turn(s jsonb, version integer, type text, d jsonb) 
     WHEN 'compaction_requested' THEN '{"status": "running", "attempt": 0,
         "holder": null}' || pg_catalog.jsonb_build_object(
         'epoch', version, 'compaction', version)
+    WHEN 'history_compacted' THEN pg_catalog.jsonb_build_object(
+      'summaries', (s -> 'summaries') || (d -> 'summary_id'))
     WHEN 'turn_finished' THEN '{"status": "waiting"}'
     WHEN 'interruption_finished' THEN '{"status": "waiting"}'
     WHEN 'turn_failed' THEN pg_catalog.jsonb_build_object(
-      'status', 'error', 'last_error', d -> 'error')
+      'status', 'error', 'last_error', d -> 'error', 'context_limit',
+      coalesce(d #> '{error,context_limit}', s -> 'context_limit'))
     WHEN 'state_reconciled' THEN pg_catalog.jsonb_build_object(
       'status', 'error', 'last_error', d -> 'error', 'archived', false)
   END || CASE WHEN type IN ('turn_finished', 'interruption_finished',
@@ -655,7 +668,18 @@ BEGIN
   END IF;
   UPDATE es.events AS e SET
     type = 'erased',
-    data = jsonb_build_object('was', e.type, 'usage', e.data -> 'usage'),
+    data = jsonb_strip_nulls(jsonb_build_object('was', e.type) || CASE
+      WHEN e.type IN ('step_committed', 'usage_recorded', 'interruption_finished')
+        THEN jsonb_build_object('kind', e.data -> 'kind',
+          'purpose', e.data -> 'purpose', 'asked', e.data -> 'asked',
+          'model', e.data -> 'model', 'usage', e.data -> 'usage',
+          'cost_micros', e.data -> 'cost_micros',
+          'runtime_ms', e.data -> 'runtime_ms')
+      WHEN e.type IN ('chat_created', 'chat_forked')
+        THEN jsonb_build_object('owner_id', e.data -> 'owner_id',
+          'organization_id', e.data -> 'organization_id',
+          'root_chat_id', e.data -> 'root_chat_id')
+      ELSE '{}' END),
     metadata = '{}',
     idempotency_key = NULL,
     request_hash = NULL
@@ -760,7 +784,9 @@ DECLARE
     "root_chat_id": null, "children": [], "origin": null, "created_at": null,
     "plan_mode": "", "workspace_id": null, "model_config_id": null,
     "mcp_server_ids": [], "client_tools": [], "pin_key": null, "read_up_to": 0,
-    "first_unread": null, "retry": null, "action": null, "compaction": null}';
+    "first_unread": null, "retry": null, "action": null, "compaction": null,
+    "summaries": [], "context_limit": null, "default_prompt": 0,
+    "deployment_prompt": ""}';
   v_border int;
   v_change jsonb;
   v_queue int[] := '{}';
@@ -949,6 +975,9 @@ BEGIN
       'the event differs from its payload hash'),
     (v.type = 'erased' AND v.last_type <> 'stream_purged',
       'erased, but the stream was not purged'),
+    (v.type = 'erased' AND v.data - '{was,kind,purpose,asked,model,usage,
+      cost_micros,runtime_ms,owner_id,organization_id,root_chat_id}'::text[]
+      <> '{}', 'erased, but more is left than what was spent'),
     (v.position <= v.position_before, 'the position goes back'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.last_before >= v.version AND v.append_last <> v.last_before,
@@ -1184,6 +1213,172 @@ $$;
 -- Name: FUNCTION tg_checkpoints__ring(); Type: COMMENT; Schema: ops
 
 COMMENT ON FUNCTION ops.tg_checkpoints__ring() IS 'NOTIFY parley_read: a read model has moved, or stands still.';
+
+-- Name: tg_audit_outbox__append(); Type: FUNCTION; Schema: platform
+
+CREATE FUNCTION platform.tg_audit_outbox__append() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  v_places int[];
+  v_types text[];
+  v_datas jsonb[];
+  v_ids uuid[];
+  v_key text := 'audit:' || gen_random_uuid();
+  v_actor text := coalesce(
+    nullif(current_setting('parley.actor', true), ''), 'system');
+  v_request text := coalesce(nullif(
+    current_setting('parley.correlation_id', true), ''), gen_random_uuid()::text);
+BEGIN
+  IF NOT EXISTS (SELECT FROM platform.audit_outbox AS o WHERE o.id = NEW.id) THEN
+    RETURN NULL;
+  END IF;
+  WITH taken AS (
+    DELETE FROM platform.audit_outbox AS o RETURNING o.*
+  ), first AS (
+    SELECT t.*, min(t.id) OVER (PARTITION BY t.stream_id) AS first FROM taken AS t
+  ), placed AS (
+    SELECT f.*, (dense_rank() OVER (ORDER BY f.first))::int AS place FROM first AS f
+  )
+  SELECT array_agg(p.place ORDER BY p.place, p.id),
+    array_agg(p.type ORDER BY p.place, p.id),
+    array_agg(p.data ORDER BY p.place, p.id),
+    array_agg(p.stream_id ORDER BY p.place) FILTER (WHERE p.id = p.first)
+  INTO v_places, v_types, v_datas, v_ids FROM placed AS p;
+  -- A purged stream takes nothing more: what comes later has one of its own.
+  FOR i IN 1 .. cardinality(v_ids) LOOP
+    WHILE (SELECT e.type = 'stream_purged' FROM es.events AS e
+      WHERE e.stream_id = v_ids[i] ORDER BY e.version DESC LIMIT 1) LOOP
+      v_ids[i] := md5(v_ids[i]::text)::uuid;
+    END LOOP;
+  END LOOP;
+  PERFORM es.append(
+    array_fill(1, ARRAY[cardinality(v_ids)]),
+    array_fill('platform'::text, ARRAY[cardinality(v_ids)]), v_ids,
+    array_fill(-1, ARRAY[cardinality(v_ids)]),
+    array_fill(NULL::bytea, ARRAY[cardinality(v_ids)]),
+    array_fill(v_key, ARRAY[cardinality(v_ids)]),
+    array_fill(sha256(v_key::bytea), ARRAY[cardinality(v_ids)]),
+    v_places, v_types, array_fill(1::smallint, ARRAY[cardinality(v_places)]),
+    v_datas,
+    ARRAY(SELECT jsonb_build_object('id', gen_random_uuid(), 'actor', v_actor,
+      'correlation_id', v_request) FROM unnest(v_places)));
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_audit_outbox__append(); Type: COMMENT; Schema: platform
+
+COMMENT ON FUNCTION platform.tg_audit_outbox__append() IS 'Empties the outbox into the log: one es.append per transaction, at its commit.';
+
+-- Name: tg_model_configs__heal_default(); Type: FUNCTION; Schema: platform
+
+CREATE FUNCTION platform.tg_model_configs__heal_default() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+  v_set uuid;
+  v_unset uuid[];
+  v_default uuid;
+BEGIN
+  IF TG_TABLE_NAME = 'model_configs' AND TG_OP = 'INSERT' THEN
+    SELECT n.id INTO v_set FROM new_rows AS n
+    WHERE n.is_default ORDER BY n.id LIMIT 1;
+  ELSIF TG_TABLE_NAME = 'model_configs' AND TG_OP = 'UPDATE' THEN
+    SELECT min(n.id::text) FILTER (WHERE n.is_default)::uuid,
+      array_agg(n.id) FILTER (WHERE o.is_default)
+    INTO v_set, v_unset
+    FROM new_rows AS n JOIN old_rows AS o USING (id)
+    WHERE n.is_default <> o.is_default;
+  END IF;
+  SELECT c.id INTO v_default
+  FROM platform.model_configs AS c
+  JOIN platform.providers AS p ON p.id = c.provider_id
+  WHERE c.enabled AND c.deleted_at IS NULL AND p.enabled AND p.deleted_at IS NULL
+  ORDER BY coalesce(c.id = v_set, false) DESC, c.is_default DESC,
+    coalesce(c.id = ANY (v_unset), false), c.created_at, c.id LIMIT 1;
+  -- Asked first: an UPDATE of no row would call this trigger again, for ever.
+  IF EXISTS (SELECT FROM platform.model_configs AS c
+    WHERE c.is_default <> coalesce(c.id = v_default, false)) THEN
+    UPDATE platform.model_configs AS c SET is_default = NOT c.is_default
+    WHERE c.is_default <> coalesce(c.id = v_default, false);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_model_configs__heal_default(); Type: COMMENT; Schema: platform
+
+COMMENT ON FUNCTION platform.tg_model_configs__heal_default() IS 'Moves is_default to the config that has to have it.';
+
+-- Name: tg_model_configs__lock_default(); Type: FUNCTION; Schema: platform
+
+CREATE FUNCTION platform.tg_model_configs__lock_default() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(
+    hashtextextended('platform.model_configs.is_default', 0));
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_model_configs__lock_default(); Type: COMMENT; Schema: platform
+
+COMMENT ON FUNCTION platform.tg_model_configs__lock_default() IS 'Whoever may move the default waits for the others who may.';
+
+-- Name: tg_rows__audit(); Type: FUNCTION; Schema: platform
+
+CREATE FUNCTION platform.tg_rows__audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+  v_key text[] := TG_ARGV[1:];
+BEGIN
+  INSERT INTO platform.audit_outbox (stream_id, type, data)
+  SELECT CASE v_key WHEN ARRAY['id'] THEN (r.values ->> 'id')::uuid
+      ELSE md5(TG_TABLE_NAME || ':' || (
+        SELECT string_agg(r.values ->> k.name, ':' ORDER BY k.place)
+        FROM unnest(v_key) WITH ORDINALITY AS k (name, place)))::uuid
+    END, TG_ARGV[0], jsonb_build_object('op', lower(TG_OP), 'row', r.values)
+  FROM (
+    SELECT to_jsonb(c) - 'api_key_encrypted' AS values FROM changed AS c
+  ) AS r;
+  RETURN NULL;
+END
+$$;
+
+-- Name: FUNCTION tg_rows__audit(); Type: COMMENT; Schema: platform
+
+COMMENT ON FUNCTION platform.tg_rows__audit() IS 'Puts the changed rows into platform.audit_outbox, without secrets.';
+
+-- Name: tg_rows__touch(); Type: FUNCTION; Schema: platform
+
+CREATE FUNCTION platform.tg_rows__touch() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+  NEW.updated_at := clock_timestamp();
+  IF TG_ARGV[0] IN ('version', 'version and actor') THEN
+    NEW.version := CASE TG_OP WHEN 'UPDATE' THEN OLD.version ELSE 0 END + 1;
+  END IF;
+  IF TG_ARGV[0] = 'version and actor' THEN
+    NEW.updated_by := coalesce(
+      nullif(current_setting('parley.actor', true), ''), 'system');
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: FUNCTION tg_rows__touch(); Type: COMMENT; Schema: platform
+
+COMMENT ON FUNCTION platform.tg_rows__touch() IS 'When a row changed last, how often, and by whom: nobody has to remember it.';
 
 -- Name: chain(bytea, bytea); Type: AGGREGATE; Schema: es
 
@@ -1694,6 +1889,76 @@ CREATE VIEW ops.stuck_chats AS
 
 COMMENT ON VIEW ops.stuck_chats IS 'Chats without worker, without progress, with failing attempts, or parked.';
 
+-- Name: audit_outbox; Type: TABLE; Schema: platform
+
+CREATE UNLOGGED TABLE platform.audit_outbox (
+    id bigint NOT NULL,
+    stream_id uuid NOT NULL,
+    type text NOT NULL,
+    data jsonb NOT NULL
+);
+
+-- Name: TABLE audit_outbox; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.audit_outbox IS 'Changes of this schema on their way into the log; empty outside transactions.';
+
+-- Name: COLUMN audit_outbox.id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.audit_outbox.id IS 'The order of the changes.';
+
+-- Name: COLUMN audit_outbox.stream_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.audit_outbox.stream_id IS 'Stream of category platform: the id of the row, or md5 of <table>:<key>.';
+
+-- Name: COLUMN audit_outbox.type; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.audit_outbox.type IS 'Type of the event.';
+
+-- Name: COLUMN audit_outbox.data; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.audit_outbox.data IS '{"op": "insert" | "update" | "delete", "row": {...}}, without secrets.';
+
+-- Name: audit_outbox_id_seq; Type: SEQUENCE; Schema: platform
+
+ALTER TABLE platform.audit_outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME platform.audit_outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: compaction_thresholds; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.compaction_thresholds (
+    user_id uuid NOT NULL,
+    model_config_id uuid NOT NULL,
+    threshold_percent integer NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT compaction_thresholds__threshold_percent__check CHECK (((threshold_percent >= 0) AND (threshold_percent <= 100)))
+);
+
+-- Name: TABLE compaction_thresholds; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.compaction_thresholds IS 'When a user wants histories shortened, per model; else the config says it.';
+
+-- Name: COLUMN compaction_thresholds.user_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.compaction_thresholds.user_id IS 'Whose chats.';
+
+-- Name: COLUMN compaction_thresholds.model_config_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.compaction_thresholds.model_config_id IS 'Those with this model.';
+
+-- Name: COLUMN compaction_thresholds.threshold_percent; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.compaction_thresholds.threshold_percent IS 'Percent of the context that a prompt takes before; 100: never.';
+
+-- Name: COLUMN compaction_thresholds.updated_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.compaction_thresholds.updated_at IS 'When it changed last.';
+
 -- Name: memberships; Type: TABLE; Schema: platform
 
 CREATE TABLE platform.memberships (
@@ -1722,6 +1987,128 @@ COMMENT ON COLUMN platform.memberships.role IS 'What the member may do there.';
 -- Name: COLUMN memberships.created_at; Type: COMMENT; Schema: platform
 
 COMMENT ON COLUMN platform.memberships.created_at IS 'When the member joined.';
+
+-- Name: model_configs; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.model_configs (
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    model text NOT NULL,
+    display_name text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    context_limit integer NOT NULL,
+    compaction_threshold integer DEFAULT 70 NOT NULL,
+    max_output_tokens integer,
+    temperature numeric,
+    reasoning_effort text,
+    max_reasoning_effort text,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    price_input numeric,
+    price_output numeric,
+    price_cache_read numeric,
+    price_cache_write numeric,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT model_configs__compaction_threshold__check CHECK (((compaction_threshold >= 0) AND (compaction_threshold <= 100))),
+    CONSTRAINT model_configs__context_limit__check CHECK ((context_limit > 0)),
+    CONSTRAINT model_configs__display_name__check CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 200))),
+    CONSTRAINT model_configs__max_output_tokens__check CHECK ((max_output_tokens > 0)),
+    CONSTRAINT model_configs__max_reasoning_effort__check CHECK ((max_reasoning_effort = ANY (ARRAY['none'::text, 'minimal'::text, 'low'::text, 'medium'::text, 'high'::text, 'xhigh'::text, 'max'::text]))),
+    CONSTRAINT model_configs__model__check CHECK (((char_length(model) >= 1) AND (char_length(model) <= 200))),
+    CONSTRAINT model_configs__options__check CHECK ((jsonb_typeof(options) = 'object'::text)),
+    CONSTRAINT model_configs__price_cache_read__check CHECK (((price_cache_read >= (0)::numeric) AND (price_cache_read <= (1000000)::numeric))),
+    CONSTRAINT model_configs__price_cache_write__check CHECK (((price_cache_write >= (0)::numeric) AND (price_cache_write <= (1000000)::numeric))),
+    CONSTRAINT model_configs__price_input__check CHECK (((price_input >= (0)::numeric) AND (price_input <= (1000000)::numeric))),
+    CONSTRAINT model_configs__price_output__check CHECK (((price_output >= (0)::numeric) AND (price_output <= (1000000)::numeric))),
+    CONSTRAINT model_configs__reasoning_effort__check CHECK ((reasoning_effort = ANY (ARRAY['none'::text, 'minimal'::text, 'low'::text, 'medium'::text, 'high'::text, 'xhigh'::text, 'max'::text]))),
+    CONSTRAINT model_configs__temperature__check CHECK (((temperature >= (0)::numeric) AND (temperature <= (2)::numeric)))
+);
+
+-- Name: TABLE model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.model_configs IS 'Models that chats may use. Usable: enabled, not deleted, of an enabled provider.';
+
+-- Name: COLUMN model_configs.id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.id IS 'The config; chats, messages and spending name it.';
+
+-- Name: COLUMN model_configs.provider_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.provider_id IS 'Who serves the model.';
+
+-- Name: COLUMN model_configs.model; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.model IS 'Its name there.';
+
+-- Name: COLUMN model_configs.display_name; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.display_name IS 'What people see.';
+
+-- Name: COLUMN model_configs.enabled; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.enabled IS 'Whether chats may use it.';
+
+-- Name: COLUMN model_configs.is_default; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.is_default IS 'What a chat uses that names none; exactly one of the usable ones has true.';
+
+-- Name: COLUMN model_configs.context_limit; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.context_limit IS 'Tokens that a prompt and its answer may have.';
+
+-- Name: COLUMN model_configs.compaction_threshold; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.compaction_threshold IS 'Percent of it that a prompt takes before the history is shortened; 100: never.';
+
+-- Name: COLUMN model_configs.max_output_tokens; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.max_output_tokens IS 'Of one answer; null: what the service takes by itself.';
+
+-- Name: COLUMN model_configs.temperature; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.temperature IS 'Null: as the vendor has it.';
+
+-- Name: COLUMN model_configs.reasoning_effort; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.reasoning_effort IS 'How much it thinks where a chat does not say; null: as the vendor has it.';
+
+-- Name: COLUMN model_configs.max_reasoning_effort; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.max_reasoning_effort IS 'No chat gets more than this; null: no limit.';
+
+-- Name: COLUMN model_configs.options; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.options IS 'What only some vendors know, a JSON object: {"top_p": 0.9}.';
+
+-- Name: COLUMN model_configs.price_input; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.price_input IS 'US dollars per million tokens of the prompt; null: no price.';
+
+-- Name: COLUMN model_configs.price_output; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.price_output IS 'The same for answers, reasoning included.';
+
+-- Name: COLUMN model_configs.price_cache_read; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.price_cache_read IS 'The same for tokens that the vendor had in its cache.';
+
+-- Name: COLUMN model_configs.price_cache_write; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.price_cache_write IS 'The same for tokens that the vendor put into its cache.';
+
+-- Name: COLUMN model_configs.deleted_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.deleted_at IS 'Gone since then; the row stays, spending refers to it. Null: it is there.';
+
+-- Name: COLUMN model_configs.created_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.created_at IS 'When it was made; of several the oldest becomes the default.';
+
+-- Name: COLUMN model_configs.updated_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.model_configs.updated_at IS 'When anything of it changed last.';
 
 -- Name: organizations; Type: TABLE; Schema: platform
 
@@ -1752,6 +2139,104 @@ COMMENT ON COLUMN platform.organizations.is_default IS 'New users become members
 -- Name: COLUMN organizations.created_at; Type: COMMENT; Schema: platform
 
 COMMENT ON COLUMN platform.organizations.created_at IS 'When it was made.';
+
+-- Name: providers; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.providers (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    display_name text NOT NULL,
+    base_url text,
+    enabled boolean DEFAULT true NOT NULL,
+    api_key_encrypted bytea,
+    has_api_key boolean GENERATED ALWAYS AS ((api_key_encrypted IS NOT NULL)) STORED NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT providers__base_url__check CHECK (((base_url ~ '^https?://'::text) AND (char_length(base_url) <= 2000))),
+    CONSTRAINT providers__display_name__check CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 200))),
+    CONSTRAINT providers__kind__base_url__check CHECK (((kind <> 'openai_compat'::text) OR (base_url IS NOT NULL))),
+    CONSTRAINT providers__kind__check CHECK ((kind = ANY (ARRAY['openai'::text, 'openai_compat'::text, 'anthropic'::text])))
+);
+
+-- Name: TABLE providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.providers IS 'Servers of models, each with its address and its key.';
+
+-- Name: COLUMN providers.id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.id IS 'The provider.';
+
+-- Name: COLUMN providers.kind; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.kind IS 'What it speaks: openai, openai_compat (another server, the same API), anthropic.';
+
+-- Name: COLUMN providers.display_name; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.display_name IS 'What people call it; unique among those that are not deleted.';
+
+-- Name: COLUMN providers.base_url; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.base_url IS 'Where it is; null: the address of the vendor.';
+
+-- Name: COLUMN providers.enabled; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.enabled IS 'Whether its models may be asked.';
+
+-- Name: COLUMN providers.api_key_encrypted; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.api_key_encrypted IS 'Its key, encrypted by the service with a key that the database never sees.';
+
+-- Name: COLUMN providers.has_api_key; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.has_api_key IS 'Whether there is a key: for those who may not read it.';
+
+-- Name: COLUMN providers.deleted_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.deleted_at IS 'Gone since then; the row stays, spending refers to it. Null: it is there.';
+
+-- Name: COLUMN providers.created_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.created_at IS 'When it was made.';
+
+-- Name: COLUMN providers.updated_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.providers.updated_at IS 'When anything of it changed last; clients of older values are closed.';
+
+-- Name: settings; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.settings (
+    key text NOT NULL,
+    value jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text DEFAULT 'system'::text NOT NULL,
+    CONSTRAINT settings__key__check CHECK ((key ~ '^[a-z][a-z0-9_.]{0,99}$'::text))
+);
+
+-- Name: TABLE settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.settings IS 'What operators set for everybody: prompts, models for titles and summaries.';
+
+-- Name: COLUMN settings.key; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.settings.key IS 'Which setting: deployment_prompt.';
+
+-- Name: COLUMN settings.value; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.settings.value IS 'What it is set to; a reader takes a malformed one for not set.';
+
+-- Name: COLUMN settings.version; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.settings.version IS 'Counts its changes, from 1.';
+
+-- Name: COLUMN settings.updated_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.settings.updated_at IS 'When it changed last.';
+
+-- Name: COLUMN settings.updated_by; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.settings.updated_by IS 'Who changed it last: parley.actor of that transaction.';
 
 -- Name: tokens; Type: TABLE; Schema: platform
 
@@ -1802,6 +2287,41 @@ COMMENT ON COLUMN platform.tokens.expires_at IS 'From then on refused; null: nev
 -- Name: COLUMN tokens.revoked_at; Type: COMMENT; Schema: platform
 
 COMMENT ON COLUMN platform.tokens.revoked_at IS 'Refused since then; null: valid.';
+
+-- Name: user_settings; Type: TABLE; Schema: platform
+
+CREATE TABLE platform.user_settings (
+    user_id uuid NOT NULL,
+    key text NOT NULL,
+    value jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT user_settings__key__check CHECK ((key ~ '^[a-z][a-z0-9_.]{0,99}$'::text))
+);
+
+-- Name: TABLE user_settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TABLE platform.user_settings IS 'What a user sets for themselves.';
+
+-- Name: COLUMN user_settings.user_id; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.user_settings.user_id IS 'Whose it is.';
+
+-- Name: COLUMN user_settings.key; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.user_settings.key IS 'Which setting: custom_prompt.';
+
+-- Name: COLUMN user_settings.value; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.user_settings.value IS 'What it is set to; a reader takes a malformed one for not set.';
+
+-- Name: COLUMN user_settings.version; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.user_settings.version IS 'Counts its changes, from 1.';
+
+-- Name: COLUMN user_settings.updated_at; Type: COMMENT; Schema: platform
+
+COMMENT ON COLUMN platform.user_settings.updated_at IS 'When it changed last.';
 
 -- Name: users; Type: TABLE; Schema: platform
 
@@ -2029,7 +2549,9 @@ CREATE TABLE read.messages__v1 (
     settings jsonb,
     queued_id integer,
     epoch integer,
-    attempt integer
+    attempt integer,
+    model_config_id uuid,
+    usage jsonb
 );
 
 -- Name: TABLE messages__v1; Type: COMMENT; Schema: read
@@ -2080,6 +2602,14 @@ COMMENT ON COLUMN read.messages__v1.epoch IS 'Epoch of the attempt that produced
 
 COMMENT ON COLUMN read.messages__v1.attempt IS 'Number of that attempt within its epoch.';
 
+-- Name: COLUMN messages__v1.model_config_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.model_config_id IS 'The model config that gave this answer, if one did.';
+
+-- Name: COLUMN messages__v1.usage; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.messages__v1.usage IS 'Tokens of the call that it is the answer of, as the vendor counted them.';
+
 -- Name: messages; Type: VIEW; Schema: read
 
 CREATE VIEW read.messages WITH (security_invoker='true') AS
@@ -2093,7 +2623,9 @@ CREATE VIEW read.messages WITH (security_invoker='true') AS
     settings,
     queued_id,
     epoch,
-    attempt
+    attempt,
+    model_config_id,
+    usage
    FROM read.messages__v1 m;
 
 -- Name: VIEW messages; Type: COMMENT; Schema: read
@@ -2253,6 +2785,160 @@ CREATE VIEW read.search WITH (security_invoker='true') AS
 -- Name: VIEW search; Type: COMMENT; Schema: read
 
 COMMENT ON VIEW read.search IS 'Words of chats: the version of the read model that is in use.';
+
+-- Name: usage_chats__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.usage_chats__v1 (
+    chat_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    root_chat_id uuid,
+    version integer NOT NULL
+);
+
+-- Name: TABLE usage_chats__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.usage_chats__v1 IS 'Whose chats are, for the rows of the ledger; one row each, purged ones too.';
+
+-- Name: COLUMN usage_chats__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_chats__v1.chat_id IS 'The chat.';
+
+-- Name: COLUMN usage_chats__v1.user_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_chats__v1.user_id IS 'Whose it is.';
+
+-- Name: COLUMN usage_chats__v1.organization_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_chats__v1.organization_id IS 'The organization that it belongs to.';
+
+-- Name: COLUMN usage_chats__v1.root_chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_chats__v1.root_chat_id IS 'The first chat of its family, if it was spawned.';
+
+-- Name: COLUMN usage_chats__v1.version; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_chats__v1.version IS 'Version of the event that said so: the first, or the fork.';
+
+-- Name: usage_ledger__v1; Type: TABLE; Schema: read
+
+CREATE TABLE read.usage_ledger__v1 (
+    "position" bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    user_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    chat_id uuid NOT NULL,
+    root_chat_id uuid NOT NULL,
+    model_config_id uuid,
+    provider text NOT NULL,
+    model text NOT NULL,
+    purpose text NOT NULL,
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_creation_tokens bigint,
+    reasoning_tokens bigint,
+    cost_micros bigint,
+    runtime_ms bigint
+);
+
+-- Name: TABLE usage_ledger__v1; Type: COMMENT; Schema: read
+
+COMMENT ON TABLE read.usage_ledger__v1 IS 'Calls of models, one row each, for good: neither edits nor purges take one out.';
+
+-- Name: COLUMN usage_ledger__v1."position"; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1."position" IS 'Position of the event that tells of the call.';
+
+-- Name: COLUMN usage_ledger__v1.at; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.at IS 'When that event was recorded, by the clock of the database.';
+
+-- Name: COLUMN usage_ledger__v1.user_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.user_id IS 'Whose chat it was.';
+
+-- Name: COLUMN usage_ledger__v1.organization_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.organization_id IS 'The organization of that chat.';
+
+-- Name: COLUMN usage_ledger__v1.chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.chat_id IS 'The chat; it may be erased by now.';
+
+-- Name: COLUMN usage_ledger__v1.root_chat_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.root_chat_id IS 'The first chat of its family; the chat itself, if nothing spawned it.';
+
+-- Name: COLUMN usage_ledger__v1.model_config_id; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.model_config_id IS 'The model config that was asked; null: the model that the environment names.';
+
+-- Name: COLUMN usage_ledger__v1.provider; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.provider IS 'Kind of the vendor; unknown: it was asked before the log said which.';
+
+-- Name: COLUMN usage_ledger__v1.model; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.model IS 'What the vendor calls the model.';
+
+-- Name: COLUMN usage_ledger__v1.purpose; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.purpose IS 'turn, subagent (a turn of a spawned chat), compaction or title.';
+
+-- Name: COLUMN usage_ledger__v1.input_tokens; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.input_tokens IS 'Tokens read, but for those of caches; null here and below: nobody counted.';
+
+-- Name: COLUMN usage_ledger__v1.output_tokens; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.output_tokens IS 'Tokens written, with those of reasoning.';
+
+-- Name: COLUMN usage_ledger__v1.cache_read_tokens; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.cache_read_tokens IS 'Tokens read from the vendor''s cache.';
+
+-- Name: COLUMN usage_ledger__v1.cache_creation_tokens; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.cache_creation_tokens IS 'Tokens written to the vendor''s cache.';
+
+-- Name: COLUMN usage_ledger__v1.reasoning_tokens; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.reasoning_tokens IS 'Tokens of reasoning, a part of the output.';
+
+-- Name: COLUMN usage_ledger__v1.cost_micros; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.cost_micros IS 'Millionths of a dollar at the prices of then; null: nobody knows.';
+
+-- Name: COLUMN usage_ledger__v1.runtime_ms; Type: COMMENT; Schema: read
+
+COMMENT ON COLUMN read.usage_ledger__v1.runtime_ms IS 'How long the model was at it.';
+
+-- Name: usage_ledger; Type: VIEW; Schema: read
+
+CREATE VIEW read.usage_ledger WITH (security_invoker='true') AS
+ SELECT "position",
+    at,
+    user_id,
+    organization_id,
+    chat_id,
+    root_chat_id,
+    model_config_id,
+    provider,
+    model,
+    purpose,
+    input_tokens,
+    output_tokens,
+    cache_read_tokens,
+    cache_creation_tokens,
+    reasoning_tokens,
+    cost_micros,
+    runtime_ms
+   FROM read.usage_ledger__v1 l;
+
+-- Name: VIEW usage_ledger; Type: COMMENT; Schema: read
+
+COMMENT ON VIEW read.usage_ledger IS 'Calls of models: the version of the read model that is in use.';
 
 -- Name: watch_chats__v1; Type: TABLE; Schema: read
 
@@ -2583,10 +3269,30 @@ ALTER TABLE ONLY ops.repeatables
 ALTER TABLE ONLY ops.stream_tickets
     ADD CONSTRAINT stream_tickets__pkey PRIMARY KEY (ticket_hash);
 
+-- Name: audit_outbox audit_outbox__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.audit_outbox
+    ADD CONSTRAINT audit_outbox__pkey PRIMARY KEY (id);
+
+-- Name: compaction_thresholds compaction_thresholds__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.compaction_thresholds
+    ADD CONSTRAINT compaction_thresholds__pkey PRIMARY KEY (user_id, model_config_id);
+
 -- Name: memberships memberships__pkey; Type: CONSTRAINT; Schema: platform
 
 ALTER TABLE ONLY platform.memberships
     ADD CONSTRAINT memberships__pkey PRIMARY KEY (user_id, organization_id);
+
+-- Name: model_configs model_configs__is_default__key; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.model_configs
+    ADD CONSTRAINT model_configs__is_default__key EXCLUDE USING btree (is_default WITH =) WHERE (is_default) DEFERRABLE INITIALLY DEFERRED;
+
+-- Name: model_configs model_configs__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.model_configs
+    ADD CONSTRAINT model_configs__pkey PRIMARY KEY (id);
 
 -- Name: organizations organizations__name__key; Type: CONSTRAINT; Schema: platform
 
@@ -2598,6 +3304,16 @@ ALTER TABLE ONLY platform.organizations
 ALTER TABLE ONLY platform.organizations
     ADD CONSTRAINT organizations__pkey PRIMARY KEY (id);
 
+-- Name: providers providers__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.providers
+    ADD CONSTRAINT providers__pkey PRIMARY KEY (id);
+
+-- Name: settings settings__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.settings
+    ADD CONSTRAINT settings__pkey PRIMARY KEY (key);
+
 -- Name: tokens tokens__pkey; Type: CONSTRAINT; Schema: platform
 
 ALTER TABLE ONLY platform.tokens
@@ -2607,6 +3323,11 @@ ALTER TABLE ONLY platform.tokens
 
 ALTER TABLE ONLY platform.tokens
     ADD CONSTRAINT tokens__token_hash__key UNIQUE (token_hash);
+
+-- Name: user_settings user_settings__pkey; Type: CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.user_settings
+    ADD CONSTRAINT user_settings__pkey PRIMARY KEY (user_id, key);
 
 -- Name: users users__pkey; Type: CONSTRAINT; Schema: platform
 
@@ -2642,6 +3363,16 @@ ALTER TABLE ONLY read.runnable__v1
 
 ALTER TABLE ONLY read.search__v1
     ADD CONSTRAINT search__v1__chat_id__id__pkey PRIMARY KEY (chat_id, id);
+
+-- Name: usage_chats__v1 usage_chats__v1__chat_id__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.usage_chats__v1
+    ADD CONSTRAINT usage_chats__v1__chat_id__pkey PRIMARY KEY (chat_id);
+
+-- Name: usage_ledger__v1 usage_ledger__v1__position__pkey; Type: CONSTRAINT; Schema: read
+
+ALTER TABLE ONLY read.usage_ledger__v1
+    ADD CONSTRAINT usage_ledger__v1__position__pkey PRIMARY KEY ("position");
 
 -- Name: watch_chats__v1 watch_chats__v1__chat_id__pkey; Type: CONSTRAINT; Schema: read
 
@@ -2682,6 +3413,14 @@ CREATE INDEX stream_tickets__expires_at__idx ON ops.stream_tickets USING btree (
 
 COMMENT ON INDEX ops.stream_tickets__expires_at__idx IS 'What the janitor removes.';
 
+-- Name: compaction_thresholds__model_config_id__idx; Type: INDEX; Schema: platform
+
+CREATE INDEX compaction_thresholds__model_config_id__idx ON platform.compaction_thresholds USING btree (model_config_id);
+
+-- Name: INDEX compaction_thresholds__model_config_id__idx; Type: COMMENT; Schema: platform
+
+COMMENT ON INDEX platform.compaction_thresholds__model_config_id__idx IS 'Keeps the foreign key cheap.';
+
 -- Name: memberships__organization_id__idx; Type: INDEX; Schema: platform
 
 CREATE INDEX memberships__organization_id__idx ON platform.memberships USING btree (organization_id);
@@ -2690,6 +3429,14 @@ CREATE INDEX memberships__organization_id__idx ON platform.memberships USING btr
 
 COMMENT ON INDEX platform.memberships__organization_id__idx IS 'Members of an organization; keeps its foreign key cheap.';
 
+-- Name: model_configs__provider_id__model__display_name__idx; Type: INDEX; Schema: platform
+
+CREATE UNIQUE INDEX model_configs__provider_id__model__display_name__idx ON platform.model_configs USING btree (provider_id, model, display_name) WHERE (deleted_at IS NULL);
+
+-- Name: INDEX model_configs__provider_id__model__display_name__idx; Type: COMMENT; Schema: platform
+
+COMMENT ON INDEX platform.model_configs__provider_id__model__display_name__idx IS 'Nobody makes the same config twice; keeps the foreign key cheap.';
+
 -- Name: organizations__is_default__idx; Type: INDEX; Schema: platform
 
 CREATE UNIQUE INDEX organizations__is_default__idx ON platform.organizations USING btree (is_default) WHERE is_default;
@@ -2697,6 +3444,14 @@ CREATE UNIQUE INDEX organizations__is_default__idx ON platform.organizations USI
 -- Name: INDEX organizations__is_default__idx; Type: COMMENT; Schema: platform
 
 COMMENT ON INDEX platform.organizations__is_default__idx IS 'At most one default organization.';
+
+-- Name: providers__display_name__idx; Type: INDEX; Schema: platform
+
+CREATE UNIQUE INDEX providers__display_name__idx ON platform.providers USING btree (display_name) WHERE (deleted_at IS NULL);
+
+-- Name: INDEX providers__display_name__idx; Type: COMMENT; Schema: platform
+
+COMMENT ON INDEX platform.providers__display_name__idx IS 'A name leads to one provider.';
 
 -- Name: tokens__user_id__idx; Type: INDEX; Schema: platform
 
@@ -2742,6 +3497,22 @@ CREATE INDEX runnable__v1__priority__since__chat_id__idx ON read.runnable__v1 US
 
 CREATE INDEX search__v1__words__idx ON read.search__v1 USING gin (words);
 
+-- Name: usage_ledger__v1__at__idx; Type: INDEX; Schema: read
+
+CREATE INDEX usage_ledger__v1__at__idx ON read.usage_ledger__v1 USING brin (at);
+
+-- Name: usage_ledger__v1__chat_id__position__idx; Type: INDEX; Schema: read
+
+CREATE INDEX usage_ledger__v1__chat_id__position__idx ON read.usage_ledger__v1 USING btree (chat_id, "position");
+
+-- Name: usage_ledger__v1__root_chat_id__idx; Type: INDEX; Schema: read
+
+CREATE INDEX usage_ledger__v1__root_chat_id__idx ON read.usage_ledger__v1 USING btree (root_chat_id);
+
+-- Name: usage_ledger__v1__user_id__at__idx; Type: INDEX; Schema: read
+
+CREATE INDEX usage_ledger__v1__user_id__at__idx ON read.usage_ledger__v1 USING btree (user_id, at);
+
 -- Name: watch_feed__v1__recorded_at__idx; Type: INDEX; Schema: read
 
 CREATE INDEX watch_feed__v1__recorded_at__idx ON read.watch_feed__v1 USING btree (recorded_at);
@@ -2786,6 +3557,286 @@ ALTER TABLE ops.checkpoints ENABLE ALWAYS TRIGGER _500_ring;
 
 COMMENT ON TRIGGER _500_ring ON ops.checkpoints IS 'Wakes requests that wait for a read model, and watchers.';
 
+-- Name: model_configs _100_lock_default; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_lock_default BEFORE INSERT OR DELETE OR UPDATE ON platform.model_configs FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__lock_default();
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _100_lock_default;
+
+-- Name: TRIGGER _100_lock_default ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_lock_default ON platform.model_configs IS 'One change of the default at a time.';
+
+-- Name: providers _100_lock_default; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_lock_default BEFORE DELETE OR UPDATE ON platform.providers FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__lock_default();
+
+ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _100_lock_default;
+
+-- Name: TRIGGER _100_lock_default ON providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_lock_default ON platform.providers IS 'A provider that is switched off may take the default with it.';
+
+-- Name: compaction_thresholds _100_touch; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON platform.compaction_thresholds FOR EACH ROW EXECUTE FUNCTION platform.tg_rows__touch();
+
+ALTER TABLE platform.compaction_thresholds ENABLE ALWAYS TRIGGER _100_touch;
+
+-- Name: TRIGGER _100_touch ON compaction_thresholds; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_touch ON platform.compaction_thresholds IS 'Keeps updated_at.';
+
+-- Name: model_configs _100_touch; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON platform.model_configs FOR EACH ROW EXECUTE FUNCTION platform.tg_rows__touch();
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _100_touch;
+
+-- Name: TRIGGER _100_touch ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_touch ON platform.model_configs IS 'Keeps updated_at.';
+
+-- Name: providers _100_touch; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON platform.providers FOR EACH ROW EXECUTE FUNCTION platform.tg_rows__touch();
+
+ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _100_touch;
+
+-- Name: TRIGGER _100_touch ON providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_touch ON platform.providers IS 'Keeps updated_at.';
+
+-- Name: settings _100_touch; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_touch BEFORE INSERT OR UPDATE ON platform.settings FOR EACH ROW EXECUTE FUNCTION platform.tg_rows__touch('version and actor');
+
+ALTER TABLE platform.settings ENABLE ALWAYS TRIGGER _100_touch;
+
+-- Name: TRIGGER _100_touch ON settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_touch ON platform.settings IS 'Keeps updated_at, version and updated_by.';
+
+-- Name: user_settings _100_touch; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _100_touch BEFORE INSERT OR UPDATE ON platform.user_settings FOR EACH ROW EXECUTE FUNCTION platform.tg_rows__touch('version');
+
+ALTER TABLE platform.user_settings ENABLE ALWAYS TRIGGER _100_touch;
+
+-- Name: TRIGGER _100_touch ON user_settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _100_touch ON platform.user_settings IS 'Keeps updated_at and version.';
+
+-- Name: compaction_thresholds _200_audit_delete; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_delete AFTER DELETE ON platform.compaction_thresholds REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('compaction_threshold_changed', 'user_id', 'model_config_id');
+
+ALTER TABLE platform.compaction_thresholds ENABLE ALWAYS TRIGGER _200_audit_delete;
+
+-- Name: TRIGGER _200_audit_delete ON compaction_thresholds; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_delete ON platform.compaction_thresholds IS 'The log hears of every change, at commit.';
+
+-- Name: model_configs _200_audit_delete; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_delete AFTER DELETE ON platform.model_configs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('model_config_changed', 'id');
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _200_audit_delete;
+
+-- Name: TRIGGER _200_audit_delete ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_delete ON platform.model_configs IS 'The log hears of every change, at commit.';
+
+-- Name: providers _200_audit_delete; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_delete AFTER DELETE ON platform.providers REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('provider_changed', 'id');
+
+ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _200_audit_delete;
+
+-- Name: TRIGGER _200_audit_delete ON providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_delete ON platform.providers IS 'The log hears of every change, at commit.';
+
+-- Name: settings _200_audit_delete; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_delete AFTER DELETE ON platform.settings REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('setting_changed', 'key');
+
+ALTER TABLE platform.settings ENABLE ALWAYS TRIGGER _200_audit_delete;
+
+-- Name: TRIGGER _200_audit_delete ON settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_delete ON platform.settings IS 'The log hears of every change, at commit.';
+
+-- Name: user_settings _200_audit_delete; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_delete AFTER DELETE ON platform.user_settings REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('user_setting_changed', 'user_id', 'key');
+
+ALTER TABLE platform.user_settings ENABLE ALWAYS TRIGGER _200_audit_delete;
+
+-- Name: TRIGGER _200_audit_delete ON user_settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_delete ON platform.user_settings IS 'The log hears of every change, at commit.';
+
+-- Name: compaction_thresholds _200_audit_insert; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_insert AFTER INSERT ON platform.compaction_thresholds REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('compaction_threshold_changed', 'user_id', 'model_config_id');
+
+ALTER TABLE platform.compaction_thresholds ENABLE ALWAYS TRIGGER _200_audit_insert;
+
+-- Name: TRIGGER _200_audit_insert ON compaction_thresholds; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_insert ON platform.compaction_thresholds IS 'The log hears of every change, at commit.';
+
+-- Name: model_configs _200_audit_insert; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_insert AFTER INSERT ON platform.model_configs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('model_config_changed', 'id');
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _200_audit_insert;
+
+-- Name: TRIGGER _200_audit_insert ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_insert ON platform.model_configs IS 'The log hears of every change, at commit.';
+
+-- Name: providers _200_audit_insert; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_insert AFTER INSERT ON platform.providers REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('provider_changed', 'id');
+
+ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _200_audit_insert;
+
+-- Name: TRIGGER _200_audit_insert ON providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_insert ON platform.providers IS 'The log hears of every change, at commit.';
+
+-- Name: settings _200_audit_insert; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_insert AFTER INSERT ON platform.settings REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('setting_changed', 'key');
+
+ALTER TABLE platform.settings ENABLE ALWAYS TRIGGER _200_audit_insert;
+
+-- Name: TRIGGER _200_audit_insert ON settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_insert ON platform.settings IS 'The log hears of every change, at commit.';
+
+-- Name: user_settings _200_audit_insert; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_insert AFTER INSERT ON platform.user_settings REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('user_setting_changed', 'user_id', 'key');
+
+ALTER TABLE platform.user_settings ENABLE ALWAYS TRIGGER _200_audit_insert;
+
+-- Name: TRIGGER _200_audit_insert ON user_settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_insert ON platform.user_settings IS 'The log hears of every change, at commit.';
+
+-- Name: compaction_thresholds _200_audit_update; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_update AFTER UPDATE ON platform.compaction_thresholds REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('compaction_threshold_changed', 'user_id', 'model_config_id');
+
+ALTER TABLE platform.compaction_thresholds ENABLE ALWAYS TRIGGER _200_audit_update;
+
+-- Name: TRIGGER _200_audit_update ON compaction_thresholds; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_update ON platform.compaction_thresholds IS 'The log hears of every change, at commit.';
+
+-- Name: model_configs _200_audit_update; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_update AFTER UPDATE ON platform.model_configs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('model_config_changed', 'id');
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _200_audit_update;
+
+-- Name: TRIGGER _200_audit_update ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_update ON platform.model_configs IS 'The log hears of every change, at commit.';
+
+-- Name: providers _200_audit_update; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_update AFTER UPDATE ON platform.providers REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('provider_changed', 'id');
+
+ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _200_audit_update;
+
+-- Name: TRIGGER _200_audit_update ON providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_update ON platform.providers IS 'The log hears of every change, at commit.';
+
+-- Name: settings _200_audit_update; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_update AFTER UPDATE ON platform.settings REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('setting_changed', 'key');
+
+ALTER TABLE platform.settings ENABLE ALWAYS TRIGGER _200_audit_update;
+
+-- Name: TRIGGER _200_audit_update ON settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_update ON platform.settings IS 'The log hears of every change, at commit.';
+
+-- Name: user_settings _200_audit_update; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _200_audit_update AFTER UPDATE ON platform.user_settings REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_rows__audit('user_setting_changed', 'user_id', 'key');
+
+ALTER TABLE platform.user_settings ENABLE ALWAYS TRIGGER _200_audit_update;
+
+-- Name: TRIGGER _200_audit_update ON user_settings; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _200_audit_update ON platform.user_settings IS 'The log hears of every change, at commit.';
+
+-- Name: providers _300_heal_default; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _300_heal_default AFTER UPDATE ON platform.providers FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__heal_default();
+
+ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _300_heal_default;
+
+-- Name: TRIGGER _300_heal_default ON providers; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _300_heal_default ON platform.providers IS 'The default is a model of an enabled provider.';
+
+-- Name: model_configs _300_heal_default_delete; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _300_heal_default_delete AFTER DELETE ON platform.model_configs FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__heal_default();
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _300_heal_default_delete;
+
+-- Name: TRIGGER _300_heal_default_delete ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _300_heal_default_delete ON platform.model_configs IS 'A default that is gone is followed by another.';
+
+-- Name: model_configs _300_heal_default_insert; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _300_heal_default_insert AFTER INSERT ON platform.model_configs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__heal_default();
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _300_heal_default_insert;
+
+-- Name: TRIGGER _300_heal_default_insert ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _300_heal_default_insert ON platform.model_configs IS 'The first config becomes the default; a new one may be it.';
+
+-- Name: model_configs _300_heal_default_update; Type: TRIGGER; Schema: platform
+
+CREATE TRIGGER _300_heal_default_update AFTER UPDATE ON platform.model_configs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__heal_default();
+
+ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _300_heal_default_update;
+
+-- Name: TRIGGER _300_heal_default_update ON model_configs; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _300_heal_default_update ON platform.model_configs IS 'Setting one clears the other; what cannot be the default any more is followed.';
+
+-- Name: audit_outbox _500_append; Type: TRIGGER; Schema: platform
+
+CREATE CONSTRAINT TRIGGER _500_append AFTER INSERT ON platform.audit_outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION platform.tg_audit_outbox__append();
+
+ALTER TABLE platform.audit_outbox ENABLE ALWAYS TRIGGER _500_append;
+
+-- Name: TRIGGER _500_append ON audit_outbox; Type: COMMENT; Schema: platform
+
+COMMENT ON TRIGGER _500_append ON platform.audit_outbox IS 'At commit the changes of a transaction become events, or it does not commit.';
+
+-- Name: compaction_thresholds compaction_thresholds__model_config_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.compaction_thresholds
+    ADD CONSTRAINT compaction_thresholds__model_config_id__fk FOREIGN KEY (model_config_id) REFERENCES platform.model_configs(id) ON DELETE CASCADE;
+
+-- Name: compaction_thresholds compaction_thresholds__user_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.compaction_thresholds
+    ADD CONSTRAINT compaction_thresholds__user_id__fk FOREIGN KEY (user_id) REFERENCES platform.users(id) ON DELETE CASCADE;
+
 -- Name: memberships memberships__organization_id__fk; Type: FK CONSTRAINT; Schema: platform
 
 ALTER TABLE ONLY platform.memberships
@@ -2796,10 +3847,20 @@ ALTER TABLE ONLY platform.memberships
 ALTER TABLE ONLY platform.memberships
     ADD CONSTRAINT memberships__user_id__fk FOREIGN KEY (user_id) REFERENCES platform.users(id) ON DELETE CASCADE;
 
+-- Name: model_configs model_configs__provider_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.model_configs
+    ADD CONSTRAINT model_configs__provider_id__fk FOREIGN KEY (provider_id) REFERENCES platform.providers(id);
+
 -- Name: tokens tokens__user_id__fk; Type: FK CONSTRAINT; Schema: platform
 
 ALTER TABLE ONLY platform.tokens
     ADD CONSTRAINT tokens__user_id__fk FOREIGN KEY (user_id) REFERENCES platform.users(id) ON DELETE CASCADE;
+
+-- Name: user_settings user_settings__user_id__fk; Type: FK CONSTRAINT; Schema: platform
+
+ALTER TABLE ONLY platform.user_settings
+    ADD CONSTRAINT user_settings__user_id__fk FOREIGN KEY (user_id) REFERENCES platform.users(id) ON DELETE CASCADE;
 
 -- Name: SCHEMA es; Type: ACL; Schema: -
 
@@ -2970,6 +4031,26 @@ GRANT ALL ON FUNCTION ops.find_stuck_chats() TO parley_dba;
 
 REVOKE ALL ON FUNCTION ops.tg_checkpoints__ring() FROM PUBLIC;
 
+-- Name: FUNCTION tg_audit_outbox__append(); Type: ACL; Schema: platform
+
+REVOKE ALL ON FUNCTION platform.tg_audit_outbox__append() FROM PUBLIC;
+
+-- Name: FUNCTION tg_model_configs__heal_default(); Type: ACL; Schema: platform
+
+REVOKE ALL ON FUNCTION platform.tg_model_configs__heal_default() FROM PUBLIC;
+
+-- Name: FUNCTION tg_model_configs__lock_default(); Type: ACL; Schema: platform
+
+REVOKE ALL ON FUNCTION platform.tg_model_configs__lock_default() FROM PUBLIC;
+
+-- Name: FUNCTION tg_rows__audit(); Type: ACL; Schema: platform
+
+REVOKE ALL ON FUNCTION platform.tg_rows__audit() FROM PUBLIC;
+
+-- Name: FUNCTION tg_rows__touch(); Type: ACL; Schema: platform
+
+REVOKE ALL ON FUNCTION platform.tg_rows__touch() FROM PUBLIC;
+
 -- Name: FUNCTION chain(bytea, bytea); Type: ACL; Schema: es
 
 REVOKE ALL ON FUNCTION es.chain(bytea, bytea) FROM PUBLIC;
@@ -3060,15 +4141,74 @@ GRANT SELECT,INSERT,DELETE ON TABLE ops.stream_tickets TO parley_service;
 GRANT SELECT ON TABLE ops.stuck_chats TO parley_service;
 GRANT SELECT ON TABLE ops.stuck_chats TO parley_dba;
 
+-- Name: TABLE audit_outbox; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.audit_outbox TO parley_dba;
+
+-- Name: TABLE compaction_thresholds; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.compaction_thresholds TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.compaction_thresholds TO parley_service;
+
 -- Name: TABLE memberships; Type: ACL; Schema: platform
 
 GRANT SELECT ON TABLE platform.memberships TO parley_dba;
 GRANT SELECT,INSERT ON TABLE platform.memberships TO parley_service;
 
+-- Name: TABLE model_configs; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.model_configs TO parley_dba;
+GRANT SELECT,INSERT,UPDATE ON TABLE platform.model_configs TO parley_service;
+
 -- Name: TABLE organizations; Type: ACL; Schema: platform
 
 GRANT SELECT ON TABLE platform.organizations TO parley_dba;
 GRANT SELECT,INSERT ON TABLE platform.organizations TO parley_service;
+
+-- Name: TABLE providers; Type: ACL; Schema: platform
+
+GRANT SELECT,INSERT,UPDATE ON TABLE platform.providers TO parley_service;
+
+-- Name: COLUMN providers.id; Type: ACL; Schema: platform
+
+GRANT SELECT(id) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.kind; Type: ACL; Schema: platform
+
+GRANT SELECT(kind) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.display_name; Type: ACL; Schema: platform
+
+GRANT SELECT(display_name) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.base_url; Type: ACL; Schema: platform
+
+GRANT SELECT(base_url) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.enabled; Type: ACL; Schema: platform
+
+GRANT SELECT(enabled) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.has_api_key; Type: ACL; Schema: platform
+
+GRANT SELECT(has_api_key) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.deleted_at; Type: ACL; Schema: platform
+
+GRANT SELECT(deleted_at) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.created_at; Type: ACL; Schema: platform
+
+GRANT SELECT(created_at) ON TABLE platform.providers TO parley_dba;
+
+-- Name: COLUMN providers.updated_at; Type: ACL; Schema: platform
+
+GRANT SELECT(updated_at) ON TABLE platform.providers TO parley_dba;
+
+-- Name: TABLE settings; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.settings TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.settings TO parley_service;
 
 -- Name: TABLE tokens; Type: ACL; Schema: platform
 
@@ -3102,6 +4242,11 @@ GRANT SELECT(expires_at) ON TABLE platform.tokens TO parley_dba;
 
 GRANT SELECT(revoked_at) ON TABLE platform.tokens TO parley_dba;
 GRANT UPDATE(revoked_at) ON TABLE platform.tokens TO parley_service;
+
+-- Name: TABLE user_settings; Type: ACL; Schema: platform
+
+GRANT SELECT ON TABLE platform.user_settings TO parley_dba;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.user_settings TO parley_service;
 
 -- Name: TABLE users; Type: ACL; Schema: platform
 
@@ -3167,6 +4312,21 @@ GRANT SELECT ON TABLE read.search__v1 TO parley_dba;
 
 GRANT SELECT ON TABLE read.search TO parley_service;
 GRANT SELECT ON TABLE read.search TO parley_dba;
+
+-- Name: TABLE usage_chats__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.usage_chats__v1 TO parley_service;
+GRANT SELECT ON TABLE read.usage_chats__v1 TO parley_dba;
+
+-- Name: TABLE usage_ledger__v1; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.usage_ledger__v1 TO parley_service;
+GRANT SELECT ON TABLE read.usage_ledger__v1 TO parley_dba;
+
+-- Name: TABLE usage_ledger; Type: ACL; Schema: read
+
+GRANT SELECT ON TABLE read.usage_ledger TO parley_service;
+GRANT SELECT ON TABLE read.usage_ledger TO parley_dba;
 
 -- Name: TABLE watch_chats__v1; Type: ACL; Schema: read
 

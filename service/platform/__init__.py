@@ -1,1 +1,1 @@
-"""Users, tokens, organizations: plain tables."""
+"""Users, tokens, providers, models, settings: plain tables, audited in the log."""

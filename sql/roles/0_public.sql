@@ -3,7 +3,7 @@
 -- all in one transaction: what no file grants any more is gone, without a gap.
 ALTER DEFAULT PRIVILEGES FOR ROLE parley_owner
   REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA es, ops FROM PUBLIC,
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA es, ops, platform FROM PUBLIC,
   parley_service, parley_projector, parley_eraser, parley_retention, parley_dba;
 REVOKE ALL ON ALL TABLES IN SCHEMA es, ops, platform FROM PUBLIC,
   parley_service, parley_projector, parley_eraser, parley_retention, parley_dba;

@@ -70,6 +70,14 @@ ALLOWED = {
         "UPDATE ops.leases SET term = term + 1",
         "SELECT * FROM ops.projection_lag",
         "INSERT INTO platform.users VALUES (gen_random_uuid(), 'u')",
+        "INSERT INTO platform.settings VALUES ('k', '1')",
+        "UPDATE platform.settings SET value = '2'",
+        "DELETE FROM platform.settings",
+        "DELETE FROM platform.user_settings",
+        "DELETE FROM platform.compaction_thresholds",
+        "SELECT api_key_encrypted FROM platform.providers",
+        "UPDATE platform.providers SET enabled = false",
+        "UPDATE platform.model_configs SET enabled = false",
     ],
     "projector": [
         "SELECT * FROM es.events",
@@ -88,6 +96,13 @@ ALLOWED = {
         "SELECT * FROM ops.applied_migrations",
         "SELECT * FROM platform.users",
         "SELECT id, user_id, name, scopes, expires_at, revoked_at FROM platform.tokens",
+        "SELECT id, kind, display_name, base_url, enabled, has_api_key, updated_at"
+        " FROM platform.providers",
+        "SELECT * FROM platform.model_configs",
+        "SELECT * FROM platform.settings",
+        "SELECT * FROM platform.user_settings",
+        "SELECT * FROM platform.compaction_thresholds",
+        "SELECT * FROM platform.audit_outbox",
         "SELECT * FROM ops.event_rates",
         "SELECT * FROM ops.stuck_chats",
         "SELECT * FROM es.who_is_behind()",
@@ -127,11 +142,19 @@ FORBIDDEN = {
         "CREATE TABLE read.things (n int)",
         "UPDATE ops.checkpoints SET position = 1",
         "UPDATE ops.repeatables SET checksum = ''",
+        "SELECT * FROM platform.audit_outbox",
+        "INSERT INTO platform.audit_outbox (stream_id, type, data)"
+        " VALUES (gen_random_uuid(), 'x', '{}')",
+        "DELETE FROM platform.audit_outbox",
+        "DELETE FROM platform.providers",
+        "DELETE FROM platform.model_configs",
+        "ALTER TABLE platform.providers DISABLE TRIGGER ALL",
     ],
     "projector": [
         *LOG_CHANGES,
         PURGE,
         "SELECT * FROM platform.tokens",
+        "SELECT * FROM platform.providers",
         "DELETE FROM ops.leases",
         "SELECT * FROM es.live_parts",
     ],
@@ -144,6 +167,9 @@ FORBIDDEN = {
         APPEND,
         "SELECT token_hash FROM platform.tokens",
         "SELECT * FROM platform.tokens",
+        "SELECT api_key_encrypted FROM platform.providers",
+        "SELECT * FROM platform.providers",
+        "UPDATE platform.settings SET value = '1'",
         "UPDATE ops.checkpoints SET position = 1",
         "DELETE FROM ops.parked_streams",
         "CREATE TABLE ops.mine (n int)",
@@ -187,9 +213,15 @@ async def test_role_executes_functions_by_name(
     assert [name for (name,) in found] == MAY_EXECUTE[role]
 
 
-async def test_only_append_and_purge_run_as_their_owners(admin: Connection) -> None:
+async def test_what_runs_as_its_owner(admin: Connection) -> None:
+    """The audit too: whoever changes a row can neither forge nor lose it."""
     found = await rows(admin, "SELECT DISTINCT proname FROM pg_proc WHERE prosecdef")
-    assert set(found) == {("append",), ("purge_stream",)}
+    assert {name for (name,) in found} == {
+        "append",
+        "purge_stream",
+        "tg_rows__audit",
+        "tg_audit_outbox__append",
+    }
 
 
 @pytest.mark.parametrize("role", ALLOWED)

@@ -1,0 +1,1 @@
+"""Providers, models, settings: rows, secrets, and what the log hears of them."""
