@@ -54,12 +54,11 @@ async def model_request(
     seen = model_messages(state)
     messages = [message for message in seen if message.role != "system"]
     loaded = await loading.load(sources, chat_id, state, file_ids=_file_ids(messages))
-    configured = model.ref.model_config_id is not None
     return ModelRequest(
         messages=messages,
         tools=offered(tools, state),
         system=_system(state, seen, tools, loaded),
-        model=model.ref.model if configured else settings.model,
+        model=model.configured_name or settings.model,
         reasoning_effort=model.effort(settings.reasoning_effort),
         plan_mode=settings.plan_mode or "",
         max_output_tokens=model.max_output_tokens,

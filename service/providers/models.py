@@ -46,6 +46,11 @@ class Model:
     names_chats: bool = True
     """Whether it is asked for titles unasked; scripts are not."""
 
+    @property
+    def configured_name(self) -> str | None:
+        """What its config calls it at the vendor; None: the provider's default."""
+        return None if self.ref.model_config_id is None else self.ref.model
+
     def effort(self, wanted: str | None) -> str | None:
         """What was wanted, else the config's default, but not above its maximum."""
         chosen = wanted if wanted in EFFORTS else self.default_effort
