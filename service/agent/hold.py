@@ -55,7 +55,8 @@ class Hold:
         now: Callable[[], datetime],
         admit: Callable[[], bool],
     ) -> None:
-        self._chats = chats
+        self.chats = chats
+        """For what needs no lease."""
         self._lease_s = lease_s
         self._loaded = loaded
         self._newest = loaded.version
@@ -68,6 +69,8 @@ class Hold:
         """Ask for a slot to work in; once given, it is ours until we leave the chat."""
         self.until: datetime | None = None
         """When the runner left because there was nothing to do before."""
+        self.named_turn: int | None = None
+        """The turn in which a title was asked for."""
         self.writer: PartWriter | None = None
         """Of the attempt that runs or was cut off, until its parts are of no use."""
 
@@ -132,7 +135,7 @@ class Hold:
     async def current(self, *, reread: bool = False) -> Loaded:
         """The committed state; read only when something is known to be newer."""
         if reread or self.behind:
-            self._loaded = await self._chats.load(self.chat_id)
+            self._loaded = await self.chats.load(self.chat_id)
             self._newest = max(self._newest, self._loaded.version)
         return self._loaded
 
@@ -149,7 +152,7 @@ class Hold:
         while True:
             self.check()
             try:
-                handled = await self._chats.execute(
+                handled = await self.chats.execute(
                     self.chat_id,
                     command,
                     actor=actor,
