@@ -58,7 +58,8 @@ WHERE relnamespace::regnamespace::text = ANY (%(ours)s)
 UNION ALL
 SELECT conname FROM pg_constraint
 WHERE connamespace::regnamespace::text = ANY (%(ours)s)
-  AND contype <> 'n' AND conname !~ '__(pkey|key|check|fk)$' AND conname !~ 'yoyo'
+  AND contype NOT IN ('n', 't') -- not null; constraint triggers, named as triggers
+  AND conname !~ '__(pkey|key|check|fk)$' AND conname !~ 'yoyo'
 """
 
 
