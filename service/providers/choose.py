@@ -21,6 +21,9 @@ from service.providers.scripted import Scripted
 
 Vendor = Literal["openai", "anthropic"]
 
+Api = Literal["chat", "responses", "messages"]
+"""What is spoken: OpenAI has two, chat completions and responses; Anthropic has one."""
+
 KEYS: Mapping[Vendor, str] = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -36,6 +39,17 @@ class VendorModel:
     base_url: str | None = None
     """Absent: the vendor's own."""
     api_key: str | None = field(default=None, repr=False)
+    api: Api = "chat"
+
+
+def default_api(vendor: Vendor, base_url: str | None) -> Api:
+    """What a server speaks that nobody says more of.
+
+    Those that copied OpenAI's API all have chat completions, few have responses.
+    """
+    if vendor == "anthropic":
+        return "messages"
+    return "responses" if base_url is None else "chat"
 
 
 def choose(
@@ -56,8 +70,13 @@ def choose(
                 f"{variable}: PARLEY_MODEL={model} needs a key; set {variable}, or "
                 "PARLEY_MODEL_BASE_URL to a server that needs none"
             )
-        secret = key.get_secret_value() if key is not None else None
-        return VendorModel(vendor, model.removeprefix(f"{vendor}:"), base_url, secret)
+        return VendorModel(
+            vendor,
+            model.removeprefix(f"{vendor}:"),
+            base_url,
+            key.get_secret_value() if key is not None else None,
+            default_api(vendor, base_url),
+        )
     raise SetupError(
         f"PARLEY_MODEL: expected scripted, openai:NAME or anthropic:NAME, not {model!r}"
     )

@@ -6,7 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from service.errors import SetupError
-from service.providers.choose import Vendor, VendorModel, choose, open_provider
+from service.providers.choose import (
+    Api,
+    Vendor,
+    VendorModel,
+    choose,
+    default_api,
+    open_provider,
+)
 from service.providers.scripted import Scripted
 
 KEY = SecretStr("sk-1")
@@ -19,13 +26,28 @@ def test_the_scripted_model_needs_nothing() -> None:
 def test_a_vendors_model_with_its_key() -> None:
     keys: dict[Vendor, SecretStr | None] = {"openai": None, "anthropic": KEY}
     assert choose("anthropic:claude-opus-5-5", base_url=None, keys=keys) == VendorModel(
-        "anthropic", "claude-opus-5-5", None, "sk-1"
+        "anthropic", "claude-opus-5-5", None, "sk-1", "messages"
     )
 
 
 def test_names_may_have_colons() -> None:
     chosen = choose("openai:llama3:8b", base_url="http://localhost/v1", keys={})
     assert chosen == VendorModel("openai", "llama3:8b", "http://localhost/v1", None)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "base_url", "api"),
+    [
+        ("openai", None, "responses"),
+        ("openai", "http://localhost/v1", "chat"),
+        ("anthropic", None, "messages"),
+        ("anthropic", "http://localhost", "messages"),
+    ],
+)
+def test_what_is_spoken_follows_from_where_it_is(
+    vendor: Vendor, base_url: str | None, api: Api
+) -> None:
+    assert default_api(vendor, base_url) == api
 
 
 @pytest.mark.parametrize(
