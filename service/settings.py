@@ -88,6 +88,12 @@ class Settings(BaseModel):
     """Key for `openai:` models; a server at `model_base_url` may need none."""
     anthropic_api_key: SecretStr | None = None
     """Key for `anthropic:` models; a server at `model_base_url` may need none."""
+    model_startup_s: float = Field(default=60.0, gt=0)
+    """A model that has not begun to answer by then is asked again."""
+    model_silence_s: float = Field(default=600.0, gt=0)
+    """So is one that stops for so long; some think aloud to nobody for minutes."""
+    secret_key: SecretStr | None = None
+    """Encrypts stored keys: one or several, the newest first; absent: a file."""
     stream_heartbeat_s: float = Field(default=15.0, gt=0)
     """A comment on every idle stream; proxies cut silent connections after 60 s."""
     stream_lifetime_s: float = Field(default=600.0, gt=0)
