@@ -44,6 +44,7 @@ from service.metrics import Metrics
 from service.platform.tokens import insert_token
 from service.platform.users import ensure_first_user
 from service.providers.choose import VendorModel, choose, open_provider
+from service.providers.models import OneModel
 from service.providers.provider import Provider
 from service.readmodels.runnable import FreeChat, runnable_chats
 from service.settings import Role, Settings
@@ -287,11 +288,12 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
         Leases(main, worker=worker_name(), lease_s=settings.lease_s) as leases,
     ):
         means = Means(
-            provider=parts.provider or provider,
+            models=OneModel.of(parts.provider or provider),
             tools=Registry([clock(utc_now)], now=utc_now),
             flusher=flusher,
             pool=parts.pool,
             guard=parts.guard,
+            metrics=parts.metrics.models,
         )
         pace = Pace(
             slots=settings.worker_slots,

@@ -49,6 +49,12 @@ class Sign:
     help: str
     label: str | None = None
     """The attribute is a mapping; its keys, which are few, are values of this label."""
+    called: str | None = None
+    """Another name than its part and attribute make."""
+
+    def name(self, part: str) -> str:
+        """What the metric is called."""
+        return self.called or f"parley_{part}_{self.attribute}"
 
 
 PARTS: Mapping[str, Sequence[Sign]] = {
@@ -86,6 +92,9 @@ PARTS: Mapping[str, Sequence[Sign]] = {
     "worker": (
         Sign("gauge", "running", "Chats that run here"),
         Sign("gauge", "waiting", "Chats held here that only wait"),
+        Sign(
+            "gauge", "chats", "Chats that are held here", "state", called="parley_chats"
+        ),
     ),
     "lease": (
         Sign("gauge", "held", "Leases that this worker renews"),
@@ -111,7 +120,7 @@ PARTS: Mapping[str, Sequence[Sign]] = {
     "http": (Sign("gauge", "connections", "Open connections, idle ones too"),),
 }
 """Part, which whoever builds it names to `Metrics.watch`, to what is read of it. The
-name of a metric is `parley_<part>_<attribute>`."""
+name of a metric is `parley_<part>_<attribute>`, but for a few."""
 
 
 class Lag(Protocol):
@@ -125,6 +134,125 @@ class Lag(Protocol):
     def seconds_behind(self) -> float: ...
 
 
+MESSAGES = tuple(2.0**n for n in range(11))
+"""1 to 1,024 messages in a prompt."""
+
+PROMPT_BYTES = tuple(1024.0 * 4**n for n in range(10))
+"""1 KiB to 256 MiB."""
+
+RESULT_BYTES = tuple(64.0 * 4**n for n in range(9))
+"""64 bytes to 4 MiB."""
+
+FIRST_PART_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+MOST_MODELS = 100
+"""Pairs of provider and model that have labels of their own; the rest share one."""
+
+OTHER = ("other", "other")
+
+
+class ModelMetrics:
+    """What models were asked and what came of it, by provider and model.
+
+    Models are those of configs, tools those that are built in; `mcp` and `client` stand
+    for all others.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._pairs: set[tuple[str, str]] = set()
+
+        def counter(name: str, help: str, *labels: str) -> Counter:
+            names = ("provider", "model", *labels)
+            return Counter(f"parley_{name}", help, names, registry=registry)
+
+        def histogram(
+            name: str, help: str, *labels: str, buckets: Sequence[float]
+        ) -> Histogram:
+            names = ("provider", "model", *labels)
+            return Histogram(
+                f"parley_{name}", help, names, buckets=buckets, registry=registry
+            )
+
+        self._messages = histogram(
+            "message_count", "Messages in a prompt", buckets=MESSAGES
+        )
+        self._prompt_bytes = histogram(
+            "prompt_size_bytes", "About what a prompt holds", buckets=PROMPT_BYTES
+        )
+        self._first_part = histogram(
+            "ttft_seconds", "Until a model said something", buckets=FIRST_PART_SECONDS
+        )
+        self._result_bytes = histogram(
+            "tool_result_size_bytes",
+            "JSON of a tool's result",
+            "tool_name",
+            buckets=RESULT_BYTES,
+        )
+        self._steps = counter("steps", "Answers of models that ended as they should")
+        self._retries = counter("stream_retries", "Calls that are made again", "kind")
+        self._compactions = counter("compaction", "Tries to shorten a chat", "result")
+        self._truncated = counter(
+            "tool_result_truncated", "Results that were cut to fit", "tool_name"
+        )
+        self._errors = counter("tool_errors", "Results that are errors", "tool_name")
+
+    def called(
+        self, provider: str, model: str, *, messages: int, prompt_bytes: int
+    ) -> None:
+        """A model is asked."""
+        pair = self._pair(provider, model)
+        self._messages.labels(*pair).observe(messages)
+        self._prompt_bytes.labels(*pair).observe(prompt_bytes)
+
+    def first_part(self, provider: str, model: str, seconds: float) -> None:
+        """It said something, so long after it was asked."""
+        self._first_part.labels(*self._pair(provider, model)).observe(seconds)
+
+    def step(self, provider: str, model: str) -> None:
+        """It answered."""
+        self._steps.labels(*self._pair(provider, model)).inc()
+
+    def retry(self, provider: str, model: str, kind: str) -> None:
+        """It failed, and is asked again."""
+        self._retries.labels(*self._pair(provider, model), kind).inc()
+
+    def compaction(
+        self,
+        provider: str,
+        model: str,
+        result: Literal["success", "error", "timeout"],
+    ) -> None:
+        """It was asked for a summary."""
+        self._compactions.labels(*self._pair(provider, model), result).inc()
+
+    def tool_result(
+        self,
+        provider: str,
+        model: str,
+        *,
+        tool: str,
+        bytes: int,
+        is_error: bool,
+        truncated: bool,
+    ) -> None:
+        """A tool that it had called is done."""
+        labels = (*self._pair(provider, model), tool)
+        self._result_bytes.labels(*labels).observe(bytes)
+        if truncated:
+            self._truncated.labels(*labels).inc()
+        if is_error:
+            self._errors.labels(*labels).inc()
+
+    def _pair(self, provider: str, model: str) -> tuple[str, str]:
+        pair = (provider, model)
+        if pair in self._pairs:
+            return pair
+        if len(self._pairs) >= MOST_MODELS:
+            return OTHER
+        self._pairs.add(pair)
+        return pair
+
+
 class Metrics(Collector):
     """The registry of one process, with the signs of its HTTP rim."""
 
@@ -135,6 +263,7 @@ class Metrics(Collector):
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.registry.register(self)
+        self.models = ModelMetrics(self.registry)
         self.requests = Counter(
             "parley_http_requests",
             "Requests answered, by route and status",
@@ -164,7 +293,7 @@ class Metrics(Collector):
     def watch(self, part: str, owner: object) -> None:
         """Read what PARTS names of this part from `owner` at every scrape."""
         for sign in PARTS[part]:
-            self._watched.append((f"parley_{part}_{sign.attribute}", sign, owner))
+            self._watched.append((sign.name(part), sign, owner))
 
     def show_lag(self, rows: Sequence[Lag]) -> None:
         """Tell these read models' lag; of what is not among them nothing is known."""

@@ -7,7 +7,7 @@ surrogates) is replaced here, before it reaches the preview or the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -18,8 +18,10 @@ from service.domain.events.chat import Usage
 from service.domain.parts import (
     Part,
     ReasoningPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
+    ToolResultPart,
     public_part,
 )
 from service.providers.provider import (
@@ -29,10 +31,12 @@ from service.providers.provider import (
     FinishReason,
     Metadata,
     ReasoningDelta,
+    Source,
     TextDelta,
     ToolCall,
     ToolInputDelta,
     ToolInputStart,
+    ToolResult,
     UsageReport,
 )
 
@@ -55,7 +59,7 @@ class _Block:
     def part(self) -> Part | None:
         """The block as a part; None when there is nothing in it worth keeping."""
         text = "".join(self.fragments)
-        metadata = dict(self.metadata) if self.metadata else None
+        metadata = _plain(self.metadata)
         if not text and metadata is None:
             return None
         if self.kind == "text":
@@ -73,11 +77,13 @@ class Assembly:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._content: list[_Block | ToolCallPart] = []
+        self._content: list[_Block | Part] = []
         self._open: _Block | None = None
         self.usage: Usage | None = None
         self.finish_reason: FinishReason | None = None
         """None until the stream has ended as it should."""
+        self.response: dict[str, JsonValue] | None = None
+        """The vendor's final word."""
 
     def take(self, delta: Delta) -> LivePart | None:
         """Add a delta; gives what followers see of it, if they see anything."""
@@ -99,13 +105,17 @@ class Assembly:
                     "args_delta": clean(delta.args_delta),
                 }
             case ToolCall():
-                self._end_block()
-                return self._call(delta)
+                return self._add(self._call(delta))
+            case ToolResult():
+                return self._add(self._result(delta))
+            case Source():
+                return self._add(_source(delta))
             case UsageReport(usage):
                 self.usage = usage
-            case Finish(reason):
+            case Finish(reason, response):
                 self._end_block()
                 self.finish_reason = reason
+                self.response = _object(response)
         return None
 
     def parts(self) -> tuple[Part, ...]:
@@ -139,8 +149,13 @@ class Assembly:
             block.completed_at = self._now()
             block.metadata = metadata
 
-    def _call(self, delta: ToolCall) -> LivePart:
-        part = ToolCallPart(
+    def _add(self, part: Part) -> LivePart:
+        self._end_block()
+        self._content.append(part)
+        return public_part(part)
+
+    def _call(self, delta: ToolCall) -> ToolCallPart:
+        return ToolCallPart(
             tool_call_id=clean(delta.tool_call_id),
             tool_name=clean(delta.tool_name),
             args=_storable(delta.args),
@@ -148,8 +163,24 @@ class Assembly:
             created_at=self._now(),
             provider_metadata=_plain(delta.provider_metadata),
         )
-        self._content.append(part)
-        return public_part(part)
+
+    def _result(self, delta: ToolResult) -> ToolResultPart:
+        return ToolResultPart(
+            tool_call_id=clean(delta.tool_call_id),
+            tool_name=clean(delta.tool_name),
+            result=_storable(delta.result),
+            is_error=delta.is_error,
+            provider_executed=True,
+            created_at=self._now(),
+            provider_metadata=_plain(delta.provider_metadata),
+        )
+
+
+def _source(delta: Source) -> SourcePart:
+    title = None if delta.title is None else clean(delta.title)
+    return SourcePart(
+        source_id=clean(delta.source_id), url=clean(delta.url), title=title
+    )
 
 
 def clean(text: str) -> str:
@@ -171,13 +202,19 @@ def clean_json(value: JsonValue) -> JsonValue:
     return value
 
 
-def _storable(args: JsonValue) -> JsonValue:
-    """The arguments, or None when they are nested too deep for the log's codec."""
+def _storable(value: JsonValue) -> JsonValue:
+    """The value, or None when it is nested too deep for the log's codec."""
     try:
-        return ToolCallPart(tool_call_id="", tool_name="", args=clean_json(args)).args
+        return ToolCallPart(tool_call_id="", tool_name="", args=clean_json(value)).args
     except (ValidationError, RecursionError):
         return None
 
 
-def _plain(metadata: Mapping[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+def _object(value: Metadata | None) -> dict[str, JsonValue] | None:
+    storable = _storable(dict(value)) if value else None
+    return storable if isinstance(storable, dict) else None
+
+
+def _plain(metadata: Metadata | None) -> dict[str, JsonValue] | None:
+    """As it is: a signature that was mended would sign nothing."""
     return dict(metadata) if metadata else None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.agent.assemble import LivePart
 from service.agent.hold import Hold
 from service.agent.means import Means
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import StartAttempt
-from service.domain.events.chat import AttemptKind, GenerationAttemptStarted
+from service.domain.events.chat import (
+    AttemptKind,
+    GenerationAttemptStarted,
+    ModelRef,
+)
 from service.live.flush import PartWriter
 
 
@@ -20,12 +25,22 @@ class Attempt:
     number: int
     writer: PartWriter
 
+    def show(self, part: LivePart) -> None:
+        """Let followers see it; a result is said by the tool that it comes from."""
+        role = "tool" if part["type"] == "tool-result" else "assistant"
+        self.writer.write(part, role=role)
+
 
 async def start(
-    state: ChatState, hold: Hold, means: Means, *, kind: AttemptKind
+    state: ChatState,
+    hold: Hold,
+    means: Means,
+    *,
+    kind: AttemptKind,
+    asked: ModelRef | None = None,
 ) -> Attempt:
     """Commit that an attempt begins; nothing is asked of the world before."""
-    command = StartAttempt(**hold.fence(state.epoch), kind=kind)
+    command = StartAttempt(**hold.fence(state.epoch), kind=kind, asked=asked)
     handled = await hold.commit(command)
     for _, event in handled.events:
         if isinstance(event, GenerationAttemptStarted):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from service.agent import attempt
 from service.agent.assemble import clean_json
+from service.agent.chosen import Chosen
 from service.agent.hold import Hold
 from service.agent.means import Means
 from service.domain.chat.state import ChatState
@@ -19,9 +20,17 @@ from service.live.flush import PartWriter
 
 
 async def run_tools(
-    calls: Sequence[ToolCallPart], state: ChatState, hold: Hold, means: Means
+    calls: Sequence[ToolCallPart],
+    state: ChatState,
+    hold: Hold,
+    means: Means,
+    *,
+    chosen: Chosen | None,
 ) -> None:
-    """Run the calls and commit their results, in the order of the calls."""
+    """Run the calls and commit their results, in the order of the calls.
+
+    `chosen` is None when the chat has no model any more: what was called is answered.
+    """
     opened = await attempt.start(state, hold, means, kind="tools")
     batch = _batch(calls, opened.writer, hold, means)
     results = await hold.unless_disturbed(batch, epoch=opened.epoch)

@@ -15,19 +15,26 @@ from enum import Enum
 
 from service.agent.act import act
 from service.agent.backoff import Backoff
+from service.agent.chosen import Chosen, choose
+from service.agent.failure import chat_error
 from service.agent.hold import Disturbed, Hold
 from service.agent.means import Means
+from service.agent.naming import start_naming
 from service.agent.next_action import (
     Action,
     AwaitClient,
     Compact,
     Generate,
+    GiveUp,
     Nothing,
+    Rules,
     RunTools,
     next_action,
 )
+from service.domain.chat.state import ChatState
 from service.errors import FutureEvent, Rejection, StreamPurged
 from service.lease import LeaseLost
+from service.providers.provider import ProviderError
 
 logger = logging.getLogger(__name__)
 
@@ -95,13 +102,42 @@ async def _step(hold: Hold, means: Means, *, reread: bool) -> Outcome | None:
     if (outcome := _not_now(action, hold)) is not None:
         return outcome
     begun_at = asyncio.get_running_loop().time()
-    await act(action, state, hold=hold, means=means)
+    action, chosen = await _with_model(action, state, means)
+    if isinstance(action, Generate):
+        start_naming(state, hold, means)
+    await act(action, state, hold=hold, means=means, chosen=chosen)
     seconds = asyncio.get_running_loop().time() - begun_at
-    logger.info(
-        "step done",
-        extra={"action": type(action).__name__, "duration_ms": round(seconds * 1000)},
-    )
+    logger.info("step done", extra=_told(action, chosen, seconds))
     return None
+
+
+async def _with_model(
+    action: Action, state: ChatState, means: Means
+) -> tuple[Action, Chosen | None]:
+    """The model that the action needs, and what to do when that one knows better."""
+    if not isinstance(action, WORK):
+        return action, None
+    try:
+        chosen = await choose(state, means.models)
+    except ProviderError as error:
+        # what was called is answered; what would be asked ends the turn
+        if isinstance(action, RunTools):
+            return action, None
+        return GiveUp(chat_error(error, None)), None
+    if isinstance(action, Generate):
+        action = next_action(state, Rules(chosen.window))
+    return action, chosen
+
+
+def _told(action: Action, chosen: Chosen | None, seconds: float) -> dict[str, object]:
+    told: dict[str, object] = {
+        "action": type(action).__name__,
+        "duration_ms": round(seconds * 1000),
+    }
+    if chosen is not None and isinstance(action, Generate | Compact):
+        model = chosen.model if isinstance(action, Generate) else chosen.summariser
+        told |= {"provider": model.ref.provider, "model": model.ref.model}
+    return told
 
 
 def _not_now(action: Action, hold: Hold) -> Outcome | None:
@@ -121,7 +157,9 @@ def _not_now(action: Action, hold: Hold) -> Outcome | None:
 
 def _not_before(action: Action) -> datetime | None:
     match action:
-        case Generate(not_before=until) | AwaitClient(deadline=until):
+        case Generate(not_before=until) | Compact(not_before=until):
+            return until
+        case AwaitClient(deadline=until):
             return until
         case _:
             return None

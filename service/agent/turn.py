@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from service.domain.chat.state import ChatState
 from service.domain.events.chat import TurnSettings
-from service.providers.provider import ModelRequest, ToolSpec
+from service.providers.provider import ToolSpec
 from service.tools.registry import Registry
 
 
@@ -30,15 +30,3 @@ def offered(registry: Registry, state: ChatState) -> tuple[ToolSpec, ...]:
     )
     theirs = {tool.name for tool in clients}
     return (*(s for s in registry.specs() if s.name not in theirs), *clients)
-
-
-def model_request(state: ChatState, registry: Registry) -> ModelRequest:
-    """What the model is asked next."""
-    settings = turn_settings(state)
-    return ModelRequest(
-        messages=[m for m in state.messages if m.visibility != "user"],
-        tools=offered(registry, state),
-        model=settings.model,
-        reasoning_effort=settings.reasoning_effort,
-        plan_mode=settings.plan_mode or "",
-    )

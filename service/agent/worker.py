@@ -113,7 +113,10 @@ class Worker:
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """In order, unless there is no time for it."""
-        await (self.stop() if kind is None else self.abort())
+        try:
+            await (self.stop() if kind is None else self.abort())
+        finally:
+            await self._bench.means.background.close()
 
     async def ended(self) -> None:
         """Wait until the worker has ended; raises when it did so by a fault of ours."""
@@ -131,6 +134,11 @@ class Worker:
     def waiting(self) -> int:
         """Chats held here that wait for their client, or for a retry."""
         return len(self._waiting)
+
+    @property
+    def chats(self) -> dict[str, int]:
+        """Chats held here, by what they do."""
+        return {"streaming": self.running, "waiting": self.waiting}
 
     def on_events(self, events: Sequence[RecordedEvent]) -> None:
         """News from the tail: wake the chats that are here, remember candidates."""

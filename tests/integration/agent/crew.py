@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from service.agent.guards import Clock, LoopClock, Patience
 from service.agent.means import Means
 from service.agent.retry import RetryPolicy
 from service.agent.worker import Pace, Runnable, Worker
@@ -21,6 +22,8 @@ from service.eventstore.handle import Chats, Handled
 from service.eventstore.records import RecordedEvent, StreamName
 from service.lease import Leases
 from service.live.flush import Flusher
+from service.metrics import Metrics
+from service.providers.models import Models, OneModel
 from service.providers.provider import Delta, Finish, ModelRequest, Provider, TextDelta
 from service.providers.scripted import Scripted
 from service.tools.clock import clock
@@ -45,6 +48,8 @@ LIMIT %s
 
 AT_ONCE = RetryPolicy(first_s=0.001, longest_s=0.01)
 """Retries that no test waits for."""
+
+PATIENCE = Patience()
 
 LONG = timedelta(minutes=5)
 """A client's time that no test sees the end of."""
@@ -96,6 +101,10 @@ async def hand(
     chats: Chats | None = None,
     retry: RetryPolicy = AT_ONCE,
     client_time: timedelta = LONG,
+    models: Models | None = None,
+    metrics: Metrics | None = None,
+    patience: Patience = PATIENCE,
+    silence_clock: Clock | None = None,
     **pace: Any,
 ) -> AsyncIterator[Hand]:
     """A worker on the stack's chats, woken by the stack's tail."""
@@ -112,13 +121,16 @@ async def hand(
             Leases(database, worker=name, lease_s=lease_s)
         )
         means = Means(
-            provider=provider or Scripted(rate=rate),
+            models=models or OneModel.of(provider or Scripted(rate=rate)),
             tools=registry or Registry([clock(now), *tools], now=now),
             flusher=flusher,
             pool=stack.pool,
             guard=stack.guard,
+            metrics=(metrics or Metrics()).models,
             retry=retry,
             client_time=client_time,
+            patience=patience,
+            clock=silence_clock or LoopClock(),
         )
         worker = Worker(
             chats or stack.chats,

@@ -14,6 +14,7 @@ import pytest
 from service.agent.runner import Outcome
 from service.db.guard import Guard
 from service.db.migrate import migrate
+from service.domain.events.chat import Purpose
 from service.errors import DatabaseAway
 from service.eventstore.fold import Loaded
 from service.eventstore.handle import Chats
@@ -24,8 +25,9 @@ from service.eventstore.records import (
     StreamAppend,
     StreamName,
 )
-from service.providers.provider import BlockEnd, Finish, ReasoningDelta, ToolSpec
-from service.tools.registry import Registry
+from service.providers.models import Model, OneModel
+from service.providers.provider import BlockEnd, Finish, ReasoningDelta
+from service.providers.scripted import Scripted
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.servers import RestartableServer
 from tests.fixtures.stack import Stack
@@ -92,23 +94,33 @@ async def test_after_a_crash_of_postgres_the_chat_is_taken_again(
     assert events.count("message_appended") == 2
 
 
-class Flaky(Registry):
-    """Fails a few times, as a bug of ours would."""
+class Flaky:
+    """Models that are not found a few times, by a bug of ours."""
 
-    failures = 2
+    def __init__(self) -> None:
+        self._failures = 2
+        self._models = OneModel.of(Scripted(rate=1e6))
 
-    def specs(self) -> tuple[ToolSpec, ...]:
-        if self.failures:
-            self.failures -= 1
+    async def resolve(
+        self,
+        *,
+        owner_id: UUID,
+        model_config_id: UUID | None,
+        purpose: Purpose = "turn",
+    ) -> Model:
+        if self._failures:
+            self._failures -= 1
             raise ZeroDivisionError
-        return super().specs()
+        return await self._models.resolve(
+            owner_id=owner_id, model_config_id=model_config_id, purpose=purpose
+        )
 
 
 async def test_a_bug_is_logged_and_the_step_tried_again(
     stack: Stack, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, logger="service.agent"):
-        async with hand(stack, registry=Flaky([], now=crew.now)):
+        async with hand(stack, models=Flaky()):
             chat = await ChatByHand.create(stack, "count 3")
             state = await watch.until(chat.id, rests)
     assert texts(state) == ["1 2 3"]

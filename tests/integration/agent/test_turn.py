@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from service.agent.runner import Outcome
 from service.domain.chat.state import Status
-from service.domain.commands.chat import RequestCompaction, UpdateChat
+from service.domain.commands.chat import UpdateChat
 from service.domain.events.chat import MessageAppended, StepCommitted, TurnSettings
 from service.domain.parts import ToolCallPart, ToolResultPart
 from service.providers.provider import (
@@ -308,11 +308,11 @@ async def test_a_queued_message_has_its_own_settings(
         (None, None, ""),
     ]
     committed = [
-        event.model
+        event.asked and event.asked.model
         for event in await history(stack, chat.id)
         if isinstance(event, StepCommitted) and event.kind == "model"
     ]
-    assert committed == ["fast", "fast", "deep", None]
+    assert committed == ["fast", "fast", "deep", "default"]
 
 
 async def test_a_chats_plan_mode_is_that_of_the_turn_that_begins_next(
@@ -327,18 +327,3 @@ async def test_a_chats_plan_mode_is_that_of_the_turn_that_begins_next(
         gated.gate.set()
         await watch.until(chat.id, lambda s: rests(s) and not s.queue)
     assert [request.plan_mode for request in gated.requests] == ["plan", ""]
-
-
-async def test_without_a_model_that_compacts_the_turn_fails(
-    stack: Stack, watch: Watch
-) -> None:
-    """The API refuses it, so only a newer release can have asked."""
-    async with hand(stack):
-        chat = await ChatByHand.create(stack, "count 2")
-        await watch.until(chat.id, rests)
-        await chat.execute(RequestCompaction(now=stack.now(), actor="test"))
-        state = await watch.until(chat.id, lambda s: s.status is Status.ERROR)
-    assert state.last_error is not None
-    assert state.last_error.kind == "config"
-    assert not state.last_error.retryable
-    assert state.compaction is None

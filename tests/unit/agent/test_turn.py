@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from service.agent.turn import model_request, offered, turn_settings
+from service.agent.turn import offered, turn_settings
 from service.domain.events.chat import ClientTool, PlanMode, TurnSettings
 from service.providers.provider import ToolSpec
 from service.tools.registry import Registry, Tool
@@ -80,7 +80,6 @@ def test_the_plan_mode_of_a_running_turn_does_not_change() -> None:
     assert turn_settings(planning).plan_mode == "plan"
     doing = state_of(created(), user(), plan_mode_changed("plan"))
     assert turn_settings(doing).plan_mode == ""
-    assert model_request(doing, registry()).plan_mode == ""
 
 
 def test_the_workers_tools_come_first_and_in_their_order() -> None:
@@ -97,13 +96,3 @@ def test_a_name_that_both_have_is_offered_once_and_is_the_clients() -> None:
         ("z", "theirs"),
         ("b", "theirs"),
     ]
-
-
-def test_a_request_has_what_the_model_may_see() -> None:
-    state = state_of(
-        created(), user("secret", visibility="user"), user("a", settings=asking("x"))
-    )
-    request = model_request(state, registry("m"))
-    assert [m.id for m in request.messages] == [3]
-    assert (request.model, request.reasoning_effort) == ("x", "low")
-    assert [tool.name for tool in request.tools] == ["m"]
