@@ -1,9 +1,17 @@
 """A model that needs no key: plays turns by a script, at token speed.
 
 The same history gives the same deltas. What it plays is chosen by the text of the last
-user message: `count N` streams the numbers from 1 to N, one delta a number; `fail` ends
-in an error that no retry mends; anything else is a turn of two steps: reasoning, text
-and a call of the clock, and after its result a text that ends the turn.
+user message: `count N` streams the numbers from 1 to N, one delta a number; `call TOOL`
+calls that tool with no arguments and says what it gave; `fail` ends in an error that no
+retry mends; `fail N` is overloaded for the first N tries, and then plays as if it had
+been another text. Anything else is a turn of two steps: reasoning, text and a call of
+the clock, and after its result a text that ends the turn. Tools that are not offered,
+or may not be called, are not.
+
+Asked for a title, it answers with the first words of the chat, each with a capital;
+asked for a summary, with a line that counts the messages and quotes the last of the
+user's. Usage is made up, but like the real thing: what a request costs grows with all
+that it tells, by a token for four characters; an answer costs a token a delta.
 """
 
 from __future__ import annotations
@@ -15,7 +23,14 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from service import wire
 from service.domain.chat.state import Message
 from service.domain.events.chat import Usage
-from service.domain.parts import TextPart, ToolResultPart
+from service.domain.parts import (
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from service.domain.prompts import SUMMARY_INSTRUCTION
 from service.providers.provider import (
     BlockEnd,
     Delta,
@@ -29,6 +44,7 @@ from service.providers.provider import (
     ToolInputStart,
     UsageReport,
 )
+from service.providers.title import TITLE_INSTRUCTION
 
 MAX_COUNT = 100_000
 """Half an hour at the default rate, half a megabyte of text."""
@@ -40,6 +56,13 @@ CLOCK_INPUT = ('{"timezone"', ": ", '"UTC"}')
 QUOTED = 200
 """Characters of the user's text that an answer repeats."""
 
+TITLE_WORDS = 4
+"""The fewest that tell chats apart."""
+
+TOKEN = 4
+"""Characters, about, of English text."""
+
+_FAIL = re.compile(r"fail ([0-9]{1,3})")
 _CALL = re.compile(r"call ([a-zA-Z0-9_-]{1,64})")
 _COUNT = re.compile(r"count ([0-9]{1,6})")
 _WORD = re.compile(r"\s*\S+")
@@ -68,20 +91,55 @@ def play(request: ModelRequest) -> Iterator[Delta]:
     """All deltas of the next step, without the waiting."""
     asked = _last_user_message(request)
     text = _text(asked) if asked is not None else ""
+    if TITLE_INSTRUCTION in request.system:
+        deltas = iter(_words(_title(asked)))
+    elif text == SUMMARY_INSTRUCTION:
+        deltas = iter(_words(_summary(request.messages)))
+    else:
+        _fail(text, request)
+        deltas = _step(asked, text, request)
+    yield from _finished(deltas, request)
+
+
+def _fail(text: str, request: ModelRequest) -> None:
     if text == "fail":
         raise ProviderError(kind="generic", message="the script says to fail")
-    offered, told = {tool.name for tool in request.tools}, _result(request)
+    match = _FAIL.fullmatch(text)
+    # of a turn only the beginning: later steps count their tries from one again
+    begins = request.messages[-1:] and request.messages[-1].role == "user"
+    if match and begins and request.attempt <= int(match[1]):
+        message = f"the script says to fail {match[1]} times"
+        raise ProviderError(kind="overloaded", message=message, retryable=True)
+
+
+def _step(asked: Message | None, text: str, request: ModelRequest) -> Iterator[Delta]:
+    callable_ = request.tool_choice != "none"
+    offered = {tool.name for tool in request.tools} if callable_ else set()
+    told = _result(request)
     if (count := _count(text)) is not None:
-        deltas = _counting(count)
-    elif (match := _CALL.fullmatch(text)) and match[1] in offered:
-        deltas = _call(asked, match[1]) if told is None else iter(_words(_said(told)))
-    elif CLOCK not in offered:
-        deltas = iter(_words(f"You wrote: {text[:QUOTED]}"))
-    elif told is not None:
-        deltas = iter(_words(f"{_sentence(told)} You wrote: {text[:QUOTED]}"))
-    else:
-        deltas = _first_step(asked)
-    yield from _finished(deltas, request)
+        return _counting(count)
+    if (match := _CALL.fullmatch(text)) and match[1] in offered:
+        return _call(asked, match[1]) if told is None else iter(_words(_said(told)))
+    if CLOCK not in offered:
+        return iter(_words(f"You wrote: {text[:QUOTED]}"))
+    if told is not None:
+        return iter(_words(f"{_sentence(told)} You wrote: {text[:QUOTED]}"))
+    return _first_step(asked)
+
+
+def _title(asked: Message | None) -> str:
+    parts = asked.parts if asked is not None else ()
+    texts = (part.text for part in parts if isinstance(part, TextPart))
+    # further texts of such a request quote the rest of the chat
+    words = next(texts, "").split()[:TITLE_WORDS]
+    return " ".join(word[:1].upper() + word[1:] for word in words)
+
+
+def _summary(messages: Sequence[Message]) -> str:
+    earlier = messages[:-1]
+    said = [text for m in earlier if m.role == "user" and (text := _text(m))]
+    last = said[-1][:QUOTED] if said else "nothing"
+    return f"{len(earlier)} messages came before. The user wrote last: {last}"
 
 
 def _count(text: str) -> int | None:
@@ -128,11 +186,28 @@ def _finished(deltas: Iterator[Delta], request: ModelRequest) -> Iterator[Delta]
         output += 1
         called = called or isinstance(delta, ToolCall)
         yield delta
-    # a token is whatever came as one delta, or one part of a message
-    given = sum(len(message.parts) for message in request.messages)
+    given = _given(request)
     usage = Usage(input_tokens=given, output_tokens=output, total_tokens=given + output)
     yield UsageReport(usage)
     yield Finish("tool_calls" if called else "stop")
+
+
+def _given(request: ModelRequest) -> int:
+    """Tokens of all that the request tells."""
+    parts = (part for message in request.messages for part in message.parts)
+    told = [*map(len, request.system), *map(_size, parts)]
+    return sum(size // TOKEN + 1 for size in told)
+
+
+def _size(part: Part) -> int:
+    match part:
+        case TextPart() | ReasoningPart():
+            return len(part.text)
+        case ToolCallPart():
+            return len(wire.dumps(part.args))
+        case ToolResultPart():
+            return len(wire.dumps(part.result))
+    return 0
 
 
 def _last_user_message(request: ModelRequest) -> Message | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import pytest
 
 from service.domain.chat.state import Message
 from service.domain.events.chat import ChatEvent
+from service.domain.prompts import SUMMARY_INSTRUCTION
 from service.providers.provider import (
     Delta,
     Finish,
@@ -23,6 +25,7 @@ from service.providers.provider import (
     UsageReport,
 )
 from service.providers.scripted import MAX_COUNT, Scripted, play
+from service.providers.title import MAX_WORDS, TITLE_INSTRUCTION, normalise_title
 from service.tools.clock import SPEC
 from tests.builders import assistant, call, created, result, state_of, tool, user
 
@@ -150,6 +153,99 @@ def test_the_same_history_plays_the_same() -> None:
 def test_usage_counts_the_deltas() -> None:
     (report,) = (d for d in played(user("count 9")) if isinstance(d, UsageReport))
     assert report.usage.output_tokens == 9
+
+
+def tokens_given(request: ModelRequest) -> int:
+    (report,) = (d for d in play(request) if isinstance(d, UsageReport))
+    assert report.usage.total_tokens == (
+        (report.usage.input_tokens or 0) + (report.usage.output_tokens or 0)
+    )
+    return report.usage.input_tokens or 0
+
+
+def test_usage_grows_with_all_that_is_told() -> None:
+    short = asked(user("count 2"))
+    longer = asked(user("x" * 400), assistant("y" * 400), user("count 2"))
+    called = asked(assistant(call(args={"a": "z" * 400})), user("count 2"))
+    answered = asked(assistant(call()), tool(result(result="z" * 400)), user("count 2"))
+    base = tokens_given(short)
+    assert tokens_given(longer) >= base + 200
+    assert tokens_given(called) >= base + 100
+    assert tokens_given(answered) >= base + 100
+    with_system = dataclasses.replace(short, system=["be brief" * 50])
+    assert tokens_given(with_system) == base + 101
+    assert tokens_given(dataclasses.replace(short, attempt=9)) == base
+
+
+@pytest.mark.parametrize(("fails", "attempt"), [(1, 1), (3, 1), (3, 3), (25, 24)])
+def test_fail_n_fails_for_the_first_n_tries(fails: int, attempt: int) -> None:
+    request = dataclasses.replace(asked(user(f"fail {fails}")), attempt=attempt)
+    with pytest.raises(ProviderError) as failure:
+        list(play(request))
+    assert (failure.value.kind, failure.value.retryable) == ("overloaded", True)
+
+
+@pytest.mark.parametrize(("fails", "attempt"), [(0, 1), (1, 2), (3, 4)])
+def test_fail_n_then_plays_an_ordinary_turn(fails: int, attempt: int) -> None:
+    request = dataclasses.replace(asked(user(f"fail {fails}")), attempt=attempt)
+    deltas = list(play(request))
+    assert any(isinstance(delta, ToolCall) for delta in deltas)
+    assert deltas[-1] == Finish("tool_calls")
+
+
+def test_fail_n_does_not_fail_again_after_the_first_step() -> None:
+    deltas = played(user("fail 3"), assistant(call()), tool())
+    assert text_of(deltas).endswith("You wrote: fail 3")
+
+
+@pytest.mark.parametrize("text", ["call clock", "what time is it?"])
+def test_no_tool_is_called_when_none_may_be(text: str) -> None:
+    request = dataclasses.replace(asked(user(text)), tool_choice="none")
+    deltas = list(play(request))
+    assert text_of(deltas) == f"You wrote: {text}"
+    assert deltas[-1] == Finish("stop")
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ("how do I bake bread without yeast?", "How Do I Bake"),
+        ("fail", "Fail"),
+        ("fail 3", "Fail 3"),
+        ("count 7", "Count 7"),
+        ("HTTP  über\ntCP", "HTTP Über TCP"),
+    ],
+)
+def test_a_title_is_the_first_words(said: str, title: str) -> None:
+    request = dataclasses.replace(
+        asked(user(said, "An excerpt:\n\nUser: more"), tools=False),
+        system=[TITLE_INSTRUCTION],
+    )
+    told = text_of(list(play(request)))
+    assert told == title
+    assert normalise_title(told) == title
+    assert len(told.split()) <= MAX_WORDS
+
+
+def test_a_summary_is_a_line_and_calls_nothing() -> None:
+    request = asked(
+        user("what time is it?"),
+        assistant("It is noon."),
+        user("w" * 900),
+        assistant("I see."),
+        user(SUMMARY_INSTRUCTION),
+    )
+    deltas = list(play(request))
+    assert text_of(deltas) == (
+        f"4 messages came before. The user wrote last: {'w' * 200}"
+    )
+    assert deltas[-1] == Finish("stop")
+
+
+def test_a_summary_of_nothing_is_one_too() -> None:
+    assert text_of(played(user(SUMMARY_INSTRUCTION))) == (
+        "0 messages came before. The user wrote last: nothing"
+    )
 
 
 async def _times(provider: Scripted, request: ModelRequest, held_s: float) -> list[Any]:
