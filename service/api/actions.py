@@ -10,19 +10,18 @@ from service.api.context import context_of
 from service.api.perform import (
     actor,
     chat_response,
+    may_begin,
     no_content,
     perform_on,
     target_of,
 )
 from service.api.schemas import InterruptBody, NothingBody, ToolResultsBody
-from service.domain.chat.decide import decide
 from service.domain.commands.chat import (
     Interrupt,
     Reconcile,
     RequestCompaction,
     SubmitToolResults,
 )
-from service.errors import Rejection
 
 
 async def interrupt_chat(request: Request) -> Response:
@@ -48,18 +47,21 @@ async def submit_tool_results(request: Request) -> Response:
 
 
 async def compact_chat(request: Request) -> Response:
-    """409: what would shorten a history is not in this release."""
+    """200 and the chat, which runs: a model sums up what was said so far."""
     target = await target_of(request, "chat.compact")
-    await read_optional_body(request, NothingBody)
+    body = await read_optional_body(request, NothingBody)
     command = RequestCompaction(
         now=context_of(request).now(), actor=actor(target.subject)
     )
-    decision = decide(target.loaded.state, command)
-    if isinstance(decision, Rejection):
-        raise decision
-    raise Rejection(
-        "nothing-to-compact", "this release keeps every history as it is, at any length"
+    await may_begin(
+        request,
+        target.subject,
+        target.chat_id,
+        key=target.key,
+        state=target.loaded.state,
     )
+    handled = await perform_on(request, target, command, body, where="/compact")
+    return await chat_response(request, target.chat_id, handled)
 
 
 async def reconcile_chat(request: Request) -> Response:

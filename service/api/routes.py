@@ -64,6 +64,7 @@ from service.api.shapes import (
 )
 from service.api.stream import follow_chat
 from service.api.tickets import create_ticket
+from service.api.titles import ProposedTitle, propose_chat_title, regenerate_title
 from service.api.watch import watch_chats
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -129,6 +130,14 @@ OPERATIONS: Sequence[Operation] = (
         "List what you said, newest first", Prompts,
         parameters=(p.PROMPTS_LIMIT, *p.FRESH),
         headers=(p.VERSION_TOLD, p.STALE_TOLD), problems=(400, 404))),
+    Operation("POST", CHAT + "/title/regenerate", regenerate_title, Doc(
+        "Have a model give the chat a title", ChatShape, body=NothingBody,
+        body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,
+        problems=(*_BODY, 404, 409))),
+    Operation("POST", CHAT + "/title/propose", propose_chat_title, Doc(
+        "Have a model think of a title, and change nothing", ProposedTitle,
+        body=NothingBody, body_optional=True, headers=(p.VERSION_TOLD,),
+        problems=(400, 404, 408, 409, 413, 415))),
     Operation("GET", CHAT + "/messages", list_messages, Doc(
         "List a chat's messages, newest first", MessagePage,
         parameters=(p.BEFORE, p.AFTER_ID, p.LIMIT, p.AT_VERSION, *p.FRESH),
@@ -155,9 +164,9 @@ OPERATIONS: Sequence[Operation] = (
         body=ToolResultsBody, parameters=(p.KEY,), headers=p.CHANGED,
         problems=(*_BODY, 404, 409))),
     Operation("POST", CHAT + "/compact", compact_chat, Doc(
-        "Shorten the history; there is nothing to shorten in this release", ChatShape,
+        "Put a summary in place of the history, for the model only", ChatShape,
         body=NothingBody, body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,
-        problems=(*_BODY, 404, 409))),
+        problems=(*_BODY, 404, 409, 429))),
     Operation("POST", CHAT + "/reconcile-invalid", reconcile_chat, Doc(
         "Put a chat that is in no legal state into error", ChatShape,
         body=NothingBody, body_optional=True, parameters=(p.KEY,), headers=p.CHANGED,

@@ -325,13 +325,24 @@ async def test_an_interrupt_cancels_calls_and_the_model_goes_on(api: Api) -> Non
 # compact, reconcile
 
 
-async def test_there_is_nothing_to_compact(api: Api) -> None:
-    for chat in (await at_rest(api), await failed(api)):
-        answer = await api.http.post(path(chat, "compact"))
-        assert (answer.status_code, slug(answer)) == (409, "nothing-to-compact")
+async def test_without_an_answer_there_is_nothing_to_compact(api: Api) -> None:
+    chat = await failed(api)
+    answer = await api.http.post(path(chat, "compact"))
+    assert (answer.status_code, slug(answer)) == (409, "nothing-to-compact")
     running = await begun(api)
     answer = await api.http.post(path(running, "compact"))
     assert (answer.status_code, slug(answer)) == (409, "invalid-state")
+
+
+async def test_a_chat_at_rest_runs_once_somebody_wants_it_shorter(api: Api) -> None:
+    chat = await at_rest(api)
+    answer = await api.post(path(chat, "compact"), {}, key="c")
+    assert answer.status_code == 200
+    assert ChatShape.model_validate(answer.json()).status == "running"
+    again = await api.post(path(chat, "compact"), {}, key="c")
+    assert again.content == answer.content
+    state = await chat.state()
+    assert (state.compaction, state.turn_id) == (state.version, None)
 
 
 async def test_a_chat_in_no_legal_state_is_put_right(api: Api) -> None:
