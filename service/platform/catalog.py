@@ -1,0 +1,123 @@
+"""Providers, models and settings as one process keeps them, until the log tells more.
+
+Every change of these tables is an event of category `platform`, committed with it. So
+nothing is polled: what was read is kept until such an event is heard of, and a read
+that began before that is given to those who waited for it, but not kept.
+
+Nothing is kept that nobody could tell us is outdated. Before the tail has begun, and
+while it cannot hear, everybody who asks reads anew; when the database cannot answer,
+they are told so. What was good yesterday is never used in place of an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from service.db.pool import Connection, Pool
+from service.db.sqlstate import is_connection_lost
+from service.errors import DatabaseAway
+from service.eventstore.records import RecordedEvent
+from service.platform.audit import PLATFORM
+from service.platform.cache import Cache
+from service.platform.model_configs import list_model_configs
+from service.platform.providers import list_providers
+from service.platform.snapshot import Snapshot as Snapshot
+from service.platform.snapshot import UserSettings as UserSettings
+from service.platform.stored_settings import list_settings, list_user_settings
+from service.platform.thresholds import list_thresholds
+
+USERS = 512
+"""A worker has 200 chats at a time. Each may have a prompt of 128 KiB, few have."""
+
+OF_ALL = frozenset({"provider_changed", "model_config_changed", "setting_changed"})
+OF_USERS = frozenset({"user_setting_changed", "compaction_threshold_changed"})
+
+ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+T = TypeVar("T")
+
+
+class Catalog:
+    """Made before the tail runs; it is told of events, resets and silences by it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._shared = Cache[None, Snapshot](self._read_shared, size=1)
+        self._users = Cache[UUID, UserSettings](self._read_user, size=USERS)
+
+    async def snapshot(self) -> Snapshot:
+        """What holds for everybody. Raises DatabaseAway when it cannot be read."""
+        self._pool.guard.check("reading settings")
+        return await self._shared.get(None)
+
+    async def user(self, user_id: UUID) -> UserSettings:
+        """What a user has set, nothing for one who is not there. Raises likewise."""
+        self._pool.guard.check("reading settings")
+        return await self._users.get(user_id)
+
+    def on_events(self, events: Sequence[RecordedEvent]) -> None:
+        """Forget what these events change; `data` are not needed for it."""
+        types = {e.type for e in events if e.stream.category == PLATFORM}
+        if types & OF_ALL:
+            self._shared.forget()
+        if types & OF_USERS:
+            # whose it was the stream's id does not say; users change little
+            self._users.forget()
+
+    def on_stale(self, stale: bool) -> None:
+        """Keep nothing while changes cannot be heard of."""
+        for cache in (self._shared, self._users):
+            cache.keeps = not stale
+            cache.forget()
+
+    def forget_all(self) -> None:
+        """Forget everything: the log has another history."""
+        self._shared.forget()
+        self._users.forget()
+
+    @property
+    def reads(self) -> int:
+        """How often the database was asked."""
+        return self._shared.fills + self._users.fills
+
+    async def close(self) -> None:
+        """End what is being read."""
+        await self._shared.close()
+        await self._users.close()
+
+    async def _read_shared(self, _: None) -> Snapshot:
+        async def read(connection: Connection) -> Snapshot:
+            async with connection.transaction():
+                await connection.execute(ONE_MOMENT)
+                return Snapshot.of(
+                    await list_providers(connection),
+                    await list_model_configs(connection),
+                    await list_settings(connection),
+                )
+
+        return await self._read(read)
+
+    async def _read_user(self, user_id: UUID) -> UserSettings:
+        async def read(connection: Connection) -> UserSettings:
+            return UserSettings.of(
+                await list_user_settings(connection, user_id),
+                await list_thresholds(connection, user_id),
+            )
+
+        return await self._read(read)
+
+    async def _read(self, read: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            async with self._pool.connection() as connection:
+                return await read(connection)
+        except PoolTimeout as error:
+            raise DatabaseAway("no connection was free in time") from error
+        except psycopg.Error as error:
+            if is_connection_lost(error):
+                raise DatabaseAway("the connection was lost") from error
+            raise
