@@ -25,7 +25,8 @@ not written then is not kept."""
 async def end_interruption(state: ChatState, hold: Hold, means: Means) -> None:
     """Keep what was said, answer what was called, end the turn: one commit."""
     said: tuple[DraftMessage, ...] = ()
-    if state.episode is not None:
+    # of a summary that was cut off nothing is kept
+    if state.episode is not None and state.episode.kind != "compaction":
         await _drain(hold)
         async with means.pool.connection() as connection:
             episode = state.episode

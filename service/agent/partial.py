@@ -2,8 +2,9 @@
 
 Deltas are joined in order. A call counts when the model had written it whole: a
 complete call, or argument deltas that form valid JSON; half a call is dropped. Results
-become tool messages in the place where they came. Calls that no result answers get
-theirs from the decider, in the same append; nothing here invents one.
+of our tools become tool messages in the place where they came. Calls that no result
+answers get theirs from the decider, in the same append; nothing here invents one. What
+the vendor itself executed stays in its message, and counts only with its result.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service import wire
 from service.domain.commands.chat import DraftMessage
 from service.domain.parts import (
     Part,
     ReasoningPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
+from service.providers.arguments import parse_args
 
 
 @dataclass(slots=True)
@@ -58,9 +60,8 @@ class _Call:
     def part(self, now: datetime) -> Part | None:
         if self.whole is not None:
             return self.whole
-        try:
-            args = wire.loads("".join(self.fragments))
-        except wire.JSONDecodeError:
+        args = parse_args("".join(self.fragments))
+        if args is None:
             return None
         return ToolCallPart(
             tool_call_id=self.tool_call_id,
@@ -70,7 +71,17 @@ class _Call:
         )
 
 
-_Item = _Text | _Reasoning | _Call
+@dataclass(slots=True)
+class _Whole:
+    """A part that comes in one piece."""
+
+    whole: SourcePart | ToolResultPart
+
+    def part(self, _now: datetime) -> Part | None:
+        return self.whole
+
+
+_Item = _Text | _Reasoning | _Call | _Whole
 
 
 class _Said:
@@ -82,8 +93,10 @@ class _Said:
 
     def take(self, data: Mapping[str, Any]) -> None:
         part = data["part"]
-        if data["role"] == "tool":
-            self._messages.append(ToolResultPart.model_validate(part))
+        if part["type"] == "tool-result":
+            self._take_result(ToolResultPart.model_validate(part))
+        elif part["type"] == "source":
+            self._content().append(_Whole(SourcePart.model_validate(part)))
         elif part["type"] in ("text", "reasoning"):
             self._take_text(part)
         elif part["type"] == "tool-call":
@@ -95,6 +108,12 @@ class _Said:
             last = []
             self._messages.append(last)
         return last
+
+    def _take_result(self, result: ToolResultPart) -> None:
+        if result.provider_executed:
+            self._content().append(_Whole(result))
+        else:
+            self._messages.append(result)
 
     def _take_text(self, part: Mapping[str, Any]) -> None:
         content = self._content()
@@ -128,10 +147,22 @@ class _Said:
             if isinstance(message, ToolResultPart):
                 yield DraftMessage(role="tool", parts=(message,))
                 continue
-            made = (item.part(self._now) for item in message)
-            parts = tuple(part for part in made if part is not None)
+            parts = _answered(item.part(self._now) for item in message)
             if parts:
                 yield DraftMessage(role="assistant", parts=parts)
+
+
+def _answered(made: Iterable[Part | None]) -> tuple[Part, ...]:
+    """Without calls that their vendor was still executing: none else can answer."""
+    parts = [part for part in made if part is not None]
+    results = {part.tool_call_id for part in parts if isinstance(part, ToolResultPart)}
+    return tuple(
+        part
+        for part in parts
+        if not isinstance(part, ToolCallPart)
+        or not part.provider_executed
+        or part.tool_call_id in results
+    )
 
 
 def partial(

@@ -12,16 +12,25 @@ from service import wire
 from service.agent.assemble import Assembly, clean, clean_json
 from service.agent.partial import partial
 from service.domain.events.chat import Usage
-from service.domain.parts import ReasoningPart, TextPart, ToolCallPart
+from service.domain.parts import (
+    ReasoningPart,
+    SourcePart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from service.providers.provider import (
     BlockEnd,
     Delta,
     Finish,
+    Opened,
     ReasoningDelta,
+    Source,
     TextDelta,
     ToolCall,
     ToolInputDelta,
     ToolInputStart,
+    ToolResult,
     UsageReport,
 )
 from tests.builders import NOW
@@ -160,3 +169,49 @@ def test_arguments_nested_too_deep_are_left_out() -> None:
     (part,) = assembled(ToolCall("c1", "clock", args)).parts()
     assert isinstance(part, ToolCallPart)
     assert part.args is None
+
+
+def test_what_the_vendor_executed_and_found_is_part_of_the_answer() -> None:
+    assembly = Assembly(ticking())
+    live = [
+        assembly.take(delta)
+        for delta in (
+            Opened(),
+            TextDelta("a"),
+            ToolCall("s1", "web_search", {"q": "x"}, provider_executed=True),
+            ToolResult("s1", "web_search", {"hits": 1}, provider_metadata={"k": "v"}),
+            Source("p1", "https://example.org", "A page"),
+            TextDelta("b"),
+            Finish("stop"),
+        )
+    ]
+    text, called, result, source, more = assembly.parts()
+    assert (text, more) == (TextPart(text="a"), TextPart(text="b"))
+    assert isinstance(called, ToolCallPart)
+    assert called.provider_executed
+    assert isinstance(result, ToolResultPart)
+    assert result.provider_executed
+    assert result.result == {"hits": 1}
+    assert result.provider_metadata == {"k": "v"}
+    assert result.created_at is not None
+    assert called.created_at is not None
+    assert result.created_at > called.created_at
+    assert source == SourcePart(
+        source_id="p1", url="https://example.org", title="A page"
+    )
+    assert [part and part["type"] for part in live] == [
+        None, "text", "tool-call", "tool-result", "source", "text", None,
+    ]  # fmt: skip
+    shown = live[3]
+    assert shown is not None
+    assert "provider_metadata" not in shown
+
+
+def test_the_vendors_final_word_is_kept_as_it_can_be_stored() -> None:
+    answer = assembled(Finish("stop", {"id": "r1", "note": "a\x00b"}))
+    assert answer.response == {"id": "r1", "note": "a\ufffdb"}
+    assert assembled(Finish("stop")).response is None
+    deep: JsonValue = []
+    for _ in range(5000):
+        deep = [deep]
+    assert assembled(Finish("stop", {"deep": deep})).response is None

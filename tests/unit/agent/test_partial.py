@@ -11,6 +11,7 @@ from service.domain.commands.chat import DraftMessage
 from service.domain.parts import (
     Part,
     ReasoningPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -121,3 +122,29 @@ def test_results_alone_are_kept() -> None:
 def test_parts_of_a_newer_release_are_passed_over() -> None:
     rows = [said("a"), row(type="hologram", frames=3), row(type="text"), said("b")]
     assert partial(rows, now=NOW) == (assistant(TextPart(text="ab")),)
+
+
+def test_what_the_vendor_executed_stays_in_the_answer() -> None:
+    search = call("s1", provider_executed=True)
+    found = result("s1", provider_executed=True)
+    page = SourcePart(source_id="p", url="https://example.org")
+    rows = [
+        said("let me look"),
+        whole(search),
+        whole(found, role="tool"),
+        whole(page),
+        said("there it is"),
+    ]
+    (message,) = partial(rows, now=NOW)
+    assert message == assistant(
+        TextPart(text="let me look"), search, found, page, TextPart(text="there it is")
+    )
+
+
+def test_what_the_vendor_was_executing_is_dropped() -> None:
+    rows = [said("let me look"), whole(call("s1", provider_executed=True))]
+    assert partial(rows, now=NOW) == (assistant(TextPart(text="let me look")),)
+
+
+def test_arguments_that_name_a_thing_twice_are_half_a_call() -> None:
+    assert partial([typed('{"a": 1, "a": 2}')], now=NOW) == ()
