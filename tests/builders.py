@@ -23,6 +23,7 @@ from service.domain.commands.chat import (
     ArchiveMember,
     CancelToolCalls,
     ChatCommand,
+    CommitCompaction,
     CommitStep,
     CreateChat,
     DeleteQueued,
@@ -34,6 +35,7 @@ from service.domain.commands.chat import (
     ForkChat,
     Interrupt,
     MoveReadCursor,
+    NameChat,
     PromoteQueued,
     Reconcile,
     RequestCompaction,
@@ -46,12 +48,13 @@ from service.domain.commands.chat import (
     ToolOutput,
     UpdateChat,
 )
-from service.domain.events.chat import AttemptKind, BusyBehavior, ChatEvent
+from service.domain.events.chat import AttemptKind, BusyBehavior, ChatEvent, StepKind
 from service.domain.parts import Part
 from service.errors import Rejection
 from tests.events import *  # noqa: F403  everything, so that tests import one module
 from tests.events import (
     ACTOR,
+    ASKED,
     CHAT,
     CHILD,
     DEADLINE,
@@ -127,6 +130,12 @@ def update(**fields: Any) -> UpdateChat:
     return UpdateChat(now=NOW, actor=ACTOR, **fields)
 
 
+def name_chat(title: str | None = "noon", **fields: Any) -> NameChat:
+    """A model thought of a title for a chat that is still called hello."""
+    given: dict[str, Any] = {"asked": ASKED, "expected_title": "hello"}
+    return NameChat(now=NOW, actor=ACTOR, title=title, **given | fields)
+
+
 def archive_member(archived: bool) -> ArchiveMember:
     return ArchiveMember(now=NOW, actor=ACTOR, archived=archived)
 
@@ -165,7 +174,7 @@ def commit_step(
     epoch: int,
     *messages: DraftMessage,
     attempt: int = 1,
-    kind: AttemptKind = "model",
+    kind: StepKind = "model",
     **fields: Any,
 ) -> CommitStep:
     return CommitStep(
@@ -174,6 +183,12 @@ def commit_step(
         messages=messages or (draft(),),
         **_fence(epoch, fields),
     )
+
+
+def commit_compaction(epoch: int, attempt: int = 1, **fields: Any) -> CommitCompaction:
+    given = {"summary": "Go on from here. So far: hello", "shown": "hello"}
+    given |= {"source": "automatic"}
+    return CommitCompaction(attempt=attempt, **_fence(epoch, given | fields))
 
 
 def finish_interruption(

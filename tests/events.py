@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from service.domain.chat.compaction import TOOL
 from service.domain.chat.users import WRONG_STATE
 from service.domain.events.chat import (
     ActionRequired,
@@ -27,7 +28,9 @@ from service.domain.events.chat import (
     ChildSpawned,
     ClientTool,
     CompactionRequested,
+    CompactionSource,
     GenerationAttemptStarted,
+    HistoryCompacted,
     HistoryTruncated,
     InterruptionFinished,
     InterruptRequested,
@@ -36,6 +39,7 @@ from service.domain.events.chat import (
     MessageAppended,
     MessageQueued,
     ModelChanged,
+    ModelRef,
     Origin,
     PendingCall,
     PlanMode,
@@ -54,6 +58,8 @@ from service.domain.events.chat import (
     ToolResultsSubmitted,
     TurnFailed,
     TurnFinished,
+    Usage,
+    UsageRecorded,
     WorkspaceBound,
 )
 from service.domain.parts import Part, TextPart, ToolCallPart, ToolResultPart
@@ -68,6 +74,7 @@ WORKER = "w1"
 BROWSER = ClientTool(name="browser", input_schema={"type": "object"})
 DEADLINE = NOW + timedelta(minutes=5)
 RETRYING_AT = NOW + timedelta(seconds=1)
+ASKED = ModelRef(provider="vendor", model="m1", model_config_id=UUID(int=0xC0F))
 ERROR = ChatError(message="the model is away", kind="timeout", retryable=True)
 
 # parts
@@ -145,15 +152,33 @@ def abandoned(term: int = 1, worker: str = WORKER) -> RunAbandoned:
 
 
 def attempt(
-    epoch: int, number: int = 1, kind: AttemptKind = "model"
+    epoch: int, number: int = 1, kind: AttemptKind = "model", **fields: Any
 ) -> GenerationAttemptStarted:
-    return GenerationAttemptStarted(at=NOW, epoch=epoch, attempt=number, kind=kind)
+    return GenerationAttemptStarted(
+        at=NOW, epoch=epoch, attempt=number, kind=kind, **fields
+    )
 
 
 def committed(
     epoch: int, number: int = 1, kind: AttemptKind = "model", **fields: Any
 ) -> StepCommitted:
     return StepCommitted(at=NOW, epoch=epoch, attempt=number, kind=kind, **fields)
+
+
+def usage(tokens: int = 11, **fields: Any) -> Usage:
+    return Usage(input_tokens=tokens, **fields)
+
+
+def compacted(
+    summary_id: int, source: CompactionSource = "automatic", **fields: Any
+) -> HistoryCompacted:
+    """From here on the model sees that message instead of all before it."""
+    return HistoryCompacted(at=NOW, summary_id=summary_id, source=source, **fields)
+
+
+def usage_recorded(**fields: Any) -> UsageRecorded:
+    given = {"purpose": "title", "asked": ASKED, "actor": ACTOR}
+    return UsageRecorded(at=NOW, **given | fields)
 
 
 def interrupt_requested(
@@ -322,3 +347,32 @@ def a_request(*calls: ToolCallPart) -> list[ChatEvent]:
     asked = calls or (browse(),)
     told = an_answer(*asked)
     return [created(client_tools=(BROWSER,)), *told[1:], action_required(*asked)]
+
+
+def a_summary(version: int, epoch: int, number: int = 1) -> list[ChatEvent]:
+    """A compaction of a chat at this version: what a worker's summary comes to.
+
+    The summary is the message `version + 1`, and the epoch afterwards `version + 3`.
+    """
+    made: dict[str, Any] = {"epoch": epoch, "attempt": number}
+    shown = f"{TOOL}_{epoch}_{number}"
+    return [
+        user("so far", visibility="model", created_by=None, **made),
+        assistant(call(shown, TOOL), visibility="user", **made),
+        tool(
+            result(shown, TOOL, result={"summary": "so far"}), visibility="user", **made
+        ),
+        compacted(version + 1),
+        committed(epoch, number, "compaction"),
+    ]
+
+
+def a_compaction() -> list[ChatEvent]:
+    """R0, a model is being asked for a summary, in no turn; epoch 8, version 10."""
+    asked = [*an_idle_chat(), compaction_requested(), acquired(2)]
+    return [*asked, attempt(8, 1, "compaction")]
+
+
+def a_compacted_chat() -> list[ChatEvent]:
+    """W, one turn, then a summary (11) that was asked for; epoch 13, version 16."""
+    return [*a_compaction(), *a_summary(10, 8), turn_finished(None)]

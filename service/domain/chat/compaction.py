@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
+from service.domain.chat.calls import outstanding_calls
+from service.domain.chat.refusals import stale
 from service.domain.chat.state import ChatState
 from service.domain.chat.workers import open_episode
 from service.domain.commands.chat import CommitCompaction
@@ -36,6 +38,9 @@ def commit(state: ChatState, command: CommitCompaction) -> list[ChatEvent] | Rej
     episode = open_episode(state, command.attempt, "compaction")
     if isinstance(episode, Rejection):
         return episode
+    if outstanding_calls(state.messages):
+        # they would end before the summary, and no result would ever find them
+        return stale("calls are open that have no result yet")
     compacted = HistoryCompacted(
         at=command.now,
         summary_id=state.version + 1,

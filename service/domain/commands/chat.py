@@ -21,6 +21,7 @@ from service.domain.events.chat import (
     FinishReason,
     ModelRef,
     PlanMode,
+    StepKind,
     TitleSource,
     TurnSettings,
     Usage,
@@ -266,7 +267,7 @@ class CommitStep(_Fenced):
     """The attempt's messages enter the history, all together. At least one."""
 
     attempt: int
-    kind: AttemptKind
+    kind: StepKind
     messages: tuple[DraftMessage, ...] = Field(min_length=1)
     asked: ModelRef | None = None
     usage: Usage | None = None

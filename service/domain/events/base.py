@@ -12,6 +12,7 @@ from service.domain.times import Instant
 Role = Literal["system", "user", "assistant", "tool"]
 Visibility = Literal["user", "model", "both"]
 AttemptKind = Literal["model", "tools", "compaction"]
+StepKind = Literal["model", "tools"]
 ClientType = Literal["ui", "api"]
 BusyBehavior = Literal["queue", "interrupt"]
 FinishReason = Literal["complete", "max_steps", "stop_tool"]

@@ -20,6 +20,7 @@ from service.domain.events.chat import (
     ClientTool,
     CompactionRequested,
     GenerationAttemptStarted,
+    HistoryCompacted,
     HistoryTruncated,
     InterruptionFinished,
     InterruptRequested,
@@ -28,6 +29,7 @@ from service.domain.events.chat import (
     MessageAppended,
     MessageQueued,
     ModelChanged,
+    ModelRef,
     Origin,
     PendingCall,
     PlanModeChanged,
@@ -47,12 +49,15 @@ from service.domain.events.chat import (
     TurnFinished,
     TurnSettings,
     Usage,
+    UsageRecorded,
     WorkspaceBound,
 )
 from service.domain.parts import (
+    FilePart,
     FileReferencePart,
     Part,
     ReasoningPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -112,10 +117,15 @@ PARTS: st.SearchStrategy[Part] = st.one_of(
         end_line=COUNTS,
         content=WORDS,
     ),
+    st.builds(SourcePart, source_id=WORDS, url=WORDS, title=MAYBE | WORDS),
+    st.builds(FilePart, file_id=UUIDS, media_type=WORDS, name=MAYBE | WORDS),
 )
 SAID = st.lists(PARTS, max_size=3).map(tuple)
 SETTINGS = MAYBE | st.builds(
-    TurnSettings, model=MAYBE | WORDS, plan_mode=st.sampled_from(["", "plan", None])
+    TurnSettings,
+    model=MAYBE | WORDS,
+    model_config_id=MAYBE | UUIDS,
+    plan_mode=st.sampled_from(["", "plan", None]),
 )
 KINDS = st.sampled_from(["model", "tools", "compaction"])
 PLANS = st.sampled_from(["", "plan"])
@@ -127,8 +137,18 @@ TOOLS = st.builds(
     input_schema=st.dictionaries(WORDS, JSON, max_size=2),
 )
 CALLS = st.builds(PendingCall, tool_call_id=IDS, tool_name=WORDS, args=JSON)
-USAGE = MAYBE | st.builds(Usage, input_tokens=MAYBE | COUNTS, output_tokens=COUNTS)
-ERRORS = st.builds(ChatError, message=WORDS, detail=MAYBE | WORDS)
+USAGE = MAYBE | st.builds(
+    Usage,
+    input_tokens=MAYBE | COUNTS,
+    output_tokens=COUNTS,
+    context_limit=MAYBE | COUNTS,
+)
+ASKED = MAYBE | st.builds(
+    ModelRef, provider=WORDS, model=WORDS, model_config_id=MAYBE | UUIDS
+)
+ERRORS = st.builds(
+    ChatError, message=WORDS, detail=MAYBE | WORDS, context_limit=MAYBE | COUNTS
+)
 
 EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
     st.builds(
@@ -144,6 +164,8 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         root_chat_id=MAYBE | UUIDS,
         plan_mode=PLANS,
         client_tools=st.lists(TOOLS, max_size=2).map(tuple),
+        default_prompt=COUNTS,
+        deployment_prompt=WORDS,
     ),
     st.builds(
         MessageAppended,
@@ -156,6 +178,8 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         queued_id=MAYBE | COUNTS,
         epoch=MAYBE | COUNTS,
         attempt=MAYBE | COUNTS,
+        model_config_id=MAYBE | UUIDS,
+        usage=USAGE,
     ),
     st.builds(
         MessageQueued,
@@ -168,7 +192,12 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
     st.builds(RunAcquired, at=INSTANTS, worker=WORDS, term=COUNTS),
     st.builds(RunAbandoned, at=INSTANTS, worker=WORDS, term=COUNTS),
     st.builds(
-        GenerationAttemptStarted, at=INSTANTS, epoch=COUNTS, attempt=COUNTS, kind=KINDS
+        GenerationAttemptStarted,
+        at=INSTANTS,
+        epoch=COUNTS,
+        attempt=COUNTS,
+        kind=KINDS,
+        asked=ASKED,
     ),
     st.builds(
         StepCommitted,
@@ -179,7 +208,9 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         usage=USAGE,
         runtime_ms=MAYBE | COUNTS,
         finish_reason=MAYBE | WORDS,
-        model=MAYBE | WORDS,
+        asked=ASKED,
+        cost_micros=MAYBE | COUNTS,
+        response=METADATA,
     ),
     st.builds(InterruptRequested, at=INSTANTS, actor=WORDS, reason=MAYBE | WORDS),
     st.builds(
@@ -188,6 +219,8 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         turn_id=MAYBE | COUNTS,
         epoch=MAYBE | COUNTS,
         attempt=MAYBE | COUNTS,
+        asked=ASKED,
+        runtime_ms=MAYBE | COUNTS,
     ),
     st.builds(
         TurnFinished,
@@ -237,6 +270,25 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         actor=MAYBE | WORDS,
     ),
     st.builds(CompactionRequested, at=INSTANTS, actor=WORDS),
+    st.builds(
+        HistoryCompacted,
+        at=INSTANTS,
+        summary_id=COUNTS,
+        source=st.sampled_from(["automatic", "manual"]),
+        threshold_percent=MAYBE | COUNTS,
+        context_tokens=MAYBE | COUNTS,
+        context_limit=MAYBE | COUNTS,
+    ),
+    st.builds(
+        UsageRecorded,
+        at=INSTANTS,
+        purpose=st.sampled_from(["turn", "title", "compaction", "subagent"]),
+        asked=st.builds(ModelRef, provider=WORDS, model=WORDS),
+        usage=USAGE,
+        cost_micros=MAYBE | COUNTS,
+        runtime_ms=MAYBE | COUNTS,
+        actor=WORDS,
+    ),
     st.builds(StateReconciled, at=INSTANTS, error=ERRORS, actor=WORDS),
     st.builds(
         TitleChanged,

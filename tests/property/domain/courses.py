@@ -37,6 +37,8 @@ SOUND: list[Fault] = ["none"] * 12
 COMMON = {
     "CreateChat": 8,
     "CommitStep": 12,
+    "CommitCompaction": 3,
+    "RequestCompaction": 2,
     "FinishTurn": 3,
     "FinishInterruption": 4,
     "SubmitToolResults": 3,
@@ -95,6 +97,7 @@ FORKED: list[list[ChatEvent]] = [
     [*b.a_turn(), b.queued()],
     b.a_request(),
     [*b.a_chat(), b.child_spawned(), b.pinned(), b.acquired(7)],
+    b.a_compacted_chat(),
 ]
 """Chats that others fork; each ends at an append border."""
 
@@ -198,11 +201,15 @@ def _sensible(row: str, state: ChatState) -> str:
     """What a worker does before, or instead of, what it is up to."""
     if state.holder is None and classify(state) in RUNNABLE:
         return "AcquireRun"
-    if row in ("CommitStep", "ScheduleRetry") and state.episode is None:
+    if row not in ("CommitStep", "CommitCompaction", "ScheduleRetry"):
+        return row
+    if state.episode is None:
         if clients_calls(state) and not our_calls(state):
             return "RequireAction"
         return "StartAttempt"
-    return row
+    if row == "ScheduleRetry":
+        return row
+    return "CommitCompaction" if state.episode.kind == "compaction" else "CommitStep"
 
 
 Build = Callable[[Intent, ChatState], ChatCommand]
@@ -276,6 +283,12 @@ def _update(**fields: Any) -> Build:
     return build
 
 
+def _name(intent: Intent, state: ChatState) -> ChatCommand:
+    title = ["noon", "night", None, state.title][intent.which % 4]
+    known = state.title if intent.which % 3 else "another"
+    return b.name_chat(title, expected_title=known)
+
+
 def _fork(intent: Intent, state: ChatState) -> ChatCommand:
     source = FORKED[intent.which % len(FORKED)]
     return b.fork(*source, owner_id=IDS[0])
@@ -302,6 +315,7 @@ BUILDS: dict[str, Build] = {
     "UpdateChat": _update(),
     "UpdateChat(archive)": _update(archived=True),
     "UpdateChat(unarchive)": _update(archived=False),
+    "NameChat": _name,
     "ArchiveMember(archive)": lambda i, s: b.archive_member(True),
     "ArchiveMember(unarchive)": lambda i, s: b.archive_member(False),
     "MoveReadCursor": _read,
@@ -315,7 +329,7 @@ def _build_fenced(row: str, intent: Intent, state: ChatState) -> ChatCommand:
         case "AbandonRun":
             return b.abandon(fence["term"], fence["worker"])
         case "StartAttempt":
-            return b.start_attempt(kind=_kind(state), **fence)
+            return b.start_attempt(kind=_kind(intent, state), **fence)
         case "ScheduleRetry":
             return b.schedule_retry(attempt=_attempt(intent, state), **fence)
         case "RequireAction":
@@ -324,6 +338,9 @@ def _build_fenced(row: str, intent: Intent, state: ChatState) -> ChatCommand:
             return b.cancel_calls(**_on_time(state) | fence)
         case "CommitStep":
             return _commit(intent, state, fence)
+        case "CommitCompaction":
+            attempt = _attempt(intent, state)
+            return b.commit_compaction(fence.pop("epoch"), attempt, **fence)
         case "FinishInterruption":
             partial = intent.drafts if state.episode else ()
             return b.finish_interruption(fence.pop("epoch"), *partial, **fence)
@@ -339,11 +356,16 @@ def _on_time(state: ChatState) -> dict[str, Any]:
     return {"now": state.action.deadline} if state.action else {}
 
 
-def _kind(state: ChatState) -> AttemptKind:
-    """What the attempt is for, as the worker's next action has it."""
+def _kind(intent: Intent, state: ChatState) -> AttemptKind:
+    """What the attempt is for, as the worker's next action has it.
+
+    Now and then the prompt has become too long, which the chat does not say.
+    """
     if our_calls(state):
         return "tools"
-    return "model" if state.compaction is None else "compaction"
+    if state.compaction is not None or intent.which % 5 == 0:
+        return "compaction"
+    return "model"
 
 
 def _attempt(intent: Intent, state: ChatState) -> int:
@@ -361,10 +383,13 @@ def _fence(intent: Intent, state: ChatState) -> dict[str, Any]:
 
 
 def _commit(intent: Intent, state: ChatState, fence: dict[str, Any]) -> ChatCommand:
+    tools = state.episode is not None and state.episode.kind == "tools"
     return b.commit_step(
         fence.pop("epoch"),
         *intent.drafts,
         attempt=_attempt(intent, state),
-        kind=state.episode.kind if state.episode else "model",
+        kind="tools" if tools else "model",
+        usage=b.usage(intent.which),
+        asked=b.ASKED,
         **fence,
     )

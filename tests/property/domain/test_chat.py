@@ -27,7 +27,7 @@ from service.domain.chat.state import (
     Status,
 )
 from service.domain.chat.transitions import TRANSITIONS, classify, row_name
-from service.domain.commands.chat import AcquireRun, CommitStep
+from service.domain.commands.chat import AcquireRun, CommitCompaction, CommitStep
 from service.domain.events.chat import ChatEvent, HistoryTruncated, MessageAppended
 from service.domain.events.data import decode_data, encode_data
 from service.errors import Rejection
@@ -144,7 +144,7 @@ def test_work_done_twice_counts_once(course: list[Intent]) -> None:
     """A worker that lost the answer and asks again cannot double a step."""
     for step in run(course).steps:
         done = not isinstance(step.decision, Rejection)
-        if done and isinstance(step.command, CommitStep):
+        if done and isinstance(step.command, CommitStep | CommitCompaction):
             assert isinstance(decide(step.after, step.command), Rejection)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from projections.status import STATUS_TYPES, status_after
 from service.agent.next_action import (
+    NO_RULES,
     Action,
     AskClient,
     AwaitClient,
@@ -18,19 +20,27 @@ from service.agent.next_action import (
     EndInterruption,
     EndTurn,
     Generate,
+    GiveUp,
     Nothing,
+    Rules,
     RunTools,
+    Window,
     next_action,
+)
+from service.domain.chat.context import (
+    answers_since,
+    context_tokens,
+    model_messages,
 )
 from service.domain.chat.decide import decide
 from service.domain.chat.evolve import evolve, fold
 from service.domain.chat.state import ChatState, ExecutionState, Status
 from service.domain.chat.transitions import RUNNABLE, classify
-from service.domain.commands.chat import ChatCommand
+from service.domain.commands.chat import ChatCommand, NameChat
 from service.domain.events.chat import (
-    AttemptKind,
     ChatEvent,
     ChatForked,
+    HistoryCompacted,
     HistoryTruncated,
     InterruptionFinished,
     MessageAppended,
@@ -54,6 +64,9 @@ from tests.property.domain.courses import (
 COURSE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+RULES = Rules(Window(limit=100, threshold_percent=70), frozenset({"clock"}))
+"""A model whose context is soon full, and a tool after which a turn is over."""
+
 LEGAL = set(ExecutionState) - {ExecutionState.INVALID}
 
 
@@ -125,10 +138,75 @@ def test_unread_is_the_first_answer_after_what_was_seen(course: list[Intent]) ->
             message.id
             for message in state.messages
             if message.role == "assistant"
-            and message.visibility != "model"
+            and message.visibility == "both"
             and message.id > state.read_up_to
         ]
         assert state.first_unread == next(iter(answers), None)
+
+
+@COURSE
+@given(COURSES)
+def test_a_model_sees_nothing_from_before_the_summary(course: list[Intent]) -> None:
+    for state in replayed(run(course).events):
+        seen = model_messages(state)
+        assert all(m.id >= state.summary_id for m in seen if m.role != "system")
+        assert all(m.visibility != "user" for m in seen)
+        if state.summary_id:
+            told = [m for m in seen if m.role != "system"]
+            assert told[0] == state.messages.find(state.summary_id)
+            assert (told[0].role, told[0].visibility) == ("user", "model")
+
+
+@COURSE
+@given(COURSES)
+def test_an_edit_brings_back_what_the_model_saw(course: list[Intent]) -> None:
+    """Summaries that the edit took away are gone; the one before them is the one."""
+    told = run(course)
+    for before, event in zip(replayed(told.events), told.events, strict=False):
+        if isinstance(event, HistoryTruncated):
+            after = evolve(before, event)
+            kept = [s for s in before.summaries if s < event.from_id]
+            assert list(after.summaries) == kept
+            assert after.summary_id == next(reversed(kept), 0)
+            assert all(after.messages.find(summary) for summary in kept)
+
+
+@COURSE
+@given(COURSES)
+def test_a_compaction_is_no_answer_no_step_and_no_turn(course: list[Intent]) -> None:
+    for step in run(course).steps:
+        if isinstance(step.decision, Rejection) or not any(
+            isinstance(event, HistoryCompacted) for event in step.decision
+        ):
+            continue
+        before, after = step.before, step.after
+        assert after.first_unread == before.first_unread
+        assert (after.turn_id, after.status) == (before.turn_id, before.status)
+        assert after.summary_id == before.version + 1
+        assert answers_since(after, after.summary_id) == 0
+        assert answers_since(after, 0) == answers_since(before, 0)
+        assert context_tokens(after) is None
+        action = next_action(after)
+        ends = before.turn_id is None
+        assert isinstance(action, EndTurn if ends else EndTurn | Generate)
+        given_to_it = [m for m in model_messages(after) if m.role != "system"]
+        assert [m.id for m in given_to_it] == [after.summary_id]
+
+
+@COURSE
+@given(COURSES)
+def test_a_name_never_touches_a_turn(course: list[Intent]) -> None:
+    for step in run(course).steps:
+        if isinstance(step.command, NameChat) and not isinstance(
+            step.decision, Rejection
+        ):
+            assert step.decision[-1].type == "usage_recorded"
+            named = step.before.title == step.command.expected_title
+            title = step.command.title if named else None
+            assert step.after.title == (title or step.before.title)
+            same = ("title", "title_source", "version")
+            kept = {name: getattr(step.before, name) for name in same}
+            assert replace(step.after, **kept) == step.before
 
 
 @COURSE
@@ -160,12 +238,15 @@ def test_a_worker_that_does_what_is_next_brings_the_chat_to_rest(
     states = borders(run(course))
     state = states[data.draw(st.integers(0, len(states) - 1))]
     assert_rests(state)
+    assert_rests(state, RULES)
 
 
 @settings(deadline=None)
 @given(st.lists(EVENTS | st.none(), max_size=12))
 def test_any_state_has_a_next_action(events: list[ChatEvent | None]) -> None:
-    next_action(fold(ChatState(), events))
+    state = fold(ChatState(), events)
+    next_action(state)
+    next_action(state, RULES)
 
 
 @settings(deadline=None)
@@ -195,7 +276,7 @@ def test_any_event_at_any_point_of_a_chat_folds(
     classify(after)
 
 
-def assert_rests(state: ChatState) -> None:
+def assert_rests(state: ChatState, rules: Rules = NO_RULES) -> None:
     """One action after the other until no worker is needed; no step is refused."""
     if classify(state) not in RUNNABLE:
         assert isinstance(next_action(state), Nothing)
@@ -203,7 +284,7 @@ def assert_rests(state: ChatState) -> None:
     state = _do(state, b.acquire(state.term + 1, "w9"))
     # a queue of twenty, each item a turn of two steps, and what was begun before
     for _ in range(200):
-        action = next_action(state)
+        action = next_action(state, rules)
         if isinstance(action, Nothing):
             assert classify(state) not in RUNNABLE
             return
@@ -233,9 +314,18 @@ def _work(state: ChatState, action: Action) -> ChatState:
             )
             return _do(started, step)
         case Generate():
-            return _say(state, "model", fence)
-        case Compact():
-            return _say(state, "compaction", fence)
+            started = _do(state, b.start_attempt(**fence, kind="model"))
+            spent = b.usage(60 if state.summaries else 90)
+            step = b.commit_step(**fence, attempt=started.attempt, usage=spent)
+            return _do(started, step)
+        case Compact(source=source):
+            started = _do(state, b.start_attempt(**fence, kind="compaction"))
+            number = started.attempt
+            return _do(
+                started, b.commit_compaction(**fence, attempt=number, source=source)
+            )
+        case GiveUp(error=error):
+            return _do(state, b.finish_error(**fence, error=error))
         case AskClient():
             return _do(state, b.require_action(**fence))
         case AwaitClient(deadline=deadline):
@@ -247,12 +337,6 @@ def _work(state: ChatState, action: Action) -> ChatState:
             return _do(state, b.finish_interruption(**fence))
         case Nothing():
             raise AssertionError("nothing is left to do")
-
-
-def _say(state: ChatState, kind: AttemptKind, fence: dict[str, Any]) -> ChatState:
-    started = _do(state, b.start_attempt(**fence | {"kind": kind}))
-    step = {**fence, "attempt": started.attempt, "kind": kind}
-    return _do(started, b.commit_step(**step))
 
 
 def _do(state: ChatState, command: ChatCommand) -> ChatState:

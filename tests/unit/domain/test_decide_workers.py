@@ -15,6 +15,7 @@ from service.domain.events.chat import (
     Usage,
 )
 from tests.builders import (
+    ASKED,
     ERROR,
     NOW,
     a_chat,
@@ -165,13 +166,22 @@ def test_a_step_appends_its_messages_together_and_closes_the_attempt() -> None:
         "usage": usage,
         "runtime_ms": 12,
         "finish_reason": "tool_calls",
-        "model": "m1",
+        "asked": ASKED,
+        "cost_micros": 4,
+        "response": {"id": "r1"},
     }
     outcome = given(*a_turn()).when(
         commit_step(2, draft("hm", call()), draft(result(), role="tool"), **facts)
     )
     outcome.then(
-        assistant("hm", call(), epoch=2, attempt=1),
+        assistant(
+            "hm",
+            call(),
+            epoch=2,
+            attempt=1,
+            usage=usage,
+            model_config_id=ASKED.model_config_id,
+        ),
         tool(epoch=2, attempt=1),
         committed(2, **facts),
     )

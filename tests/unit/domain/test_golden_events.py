@@ -21,6 +21,9 @@ from service.domain.events.chat import (
     InterruptionFinished,
     MessageAppended,
     MessageQueued,
+    ModelRef,
+    RetryScheduled,
+    StateReconciled,
     StepCommitted,
     TurnFailed,
     TurnSettings,
@@ -28,15 +31,18 @@ from service.domain.events.chat import (
 )
 from service.domain.events.data import decode_data, encode_data
 from service.domain.parts import (
+    FilePart,
     FileReferencePart,
     Part,
     ReasoningPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
-from service.domain.upcasters import CURRENT, EVENTS
+from service.domain.upcasters import CURRENT, EVENTS, UNKNOWN
 from tests.builders import (
+    ASKED,
     ERROR,
     NOW,
     ORGANIZATION,
@@ -50,6 +56,7 @@ from tests.builders import (
     chat_archived,
     chat_unarchived,
     child_spawned,
+    compacted,
     compaction_requested,
     forked,
     interrupt_requested,
@@ -69,6 +76,7 @@ from tests.builders import (
     truncated,
     turn_finished,
     unpinned,
+    usage_recorded,
     workspace_bound,
 )
 from tests.fixtures.golden import ROOT, Golden, pretty
@@ -103,8 +111,15 @@ PARTS: tuple[Part, ...] = (
     FileReferencePart(
         file_name="main.py", start_line=3, end_line=4, content="x = 1\ny = 2\n"
     ),
+    SourcePart(source_id="s1", url="https://example.org/time", title="The time"),
+    FilePart(file_id=UUID(int=14), media_type="image/png", name="clock.png"),
 )
-SETTINGS = TurnSettings(model="m1", reasoning_effort="high", plan_mode="plan")
+SETTINGS = TurnSettings(
+    model="m1",
+    model_config_id=UUID(int=10),
+    reasoning_effort="high",
+    plan_mode="plan",
+)
 USAGE = Usage(
     input_tokens=11,
     output_tokens=12,
@@ -120,7 +135,12 @@ TOOL = ClientTool(
     input_schema={"type": "object", "properties": {"url": {"type": "string"}}},
 )
 FAILURE = ERROR.model_copy(
-    update={"detail": "no answer in 60 s", "provider": "vendor", "status_code": 503}
+    update={
+        "detail": "no answer in 60 s",
+        "provider": "vendor",
+        "status_code": 503,
+        "context_limit": 8192,
+    }
 )
 
 EXAMPLES: list[ChatEvent] = [
@@ -136,6 +156,8 @@ EXAMPLES: list[ChatEvent] = [
         root_chat_id=UUID(int=8),
         plan_mode="plan",
         client_tools=(TOOL,),
+        default_prompt=1,
+        deployment_prompt="be brief",
     ),
     MessageAppended(
         at=NOW,
@@ -147,6 +169,8 @@ EXAMPLES: list[ChatEvent] = [
         queued_id=4,
         epoch=5,
         attempt=1,
+        model_config_id=UUID(int=10),
+        usage=USAGE,
     ),
     MessageQueued(
         at=NOW,
@@ -162,26 +186,31 @@ EXAMPLES: list[ChatEvent] = [
     forked(12),
     acquired(term=3),
     abandoned(term=3),
-    attempt(5, 2, "tools"),
+    attempt(5, 2, "tools", asked=ASKED),
     retry_scheduled(5, 2, FAILURE),
     StepCommitted(
         at=NOW,
         epoch=5,
         attempt=2,
         kind="model",
+        asked=ASKED,
         usage=USAGE,
+        cost_micros=17,
         runtime_ms=840,
         finish_reason="stop",
-        model="m1",
+        response={"id": "r1", "usage": {"input_tokens": 11}},
     ),
     action_required(call(args={"url": "about:blank", "wait": None})),
     results_submitted("c1", "c2"),
     calls_cancelled("c1", "c2", reason="timed out"),
     interrupt_requested(reason="enough"),
-    InterruptionFinished(at=NOW, turn_id=2, epoch=5, attempt=2),
+    InterruptionFinished(
+        at=NOW, turn_id=2, epoch=5, attempt=2, asked=ASKED, runtime_ms=840
+    ),
     turn_finished(2, reason="max_steps"),
     TurnFailed(at=NOW, turn_id=2, error=FAILURE),
     compaction_requested(),
+    compacted(9, threshold_percent=70, context_tokens=150_000, context_limit=200_000),
     reconciled(FAILURE),
     title_changed("noon", previous="what time is it"),
     labels_changed(team="blue"),
@@ -195,8 +224,14 @@ EXAMPLES: list[ChatEvent] = [
     chat_unarchived(),
     read_cursor_moved(7, next_unread=9),
     child_spawned(UUID(int=13)),
+    usage_recorded(usage=USAGE, cost_micros=17, runtime_ms=840),
 ]
 """One of each type, with every field set to something else than its default."""
+
+
+def decoded(name: str) -> ChatEvent:
+    told = wire.loads((ROOT / "events" / f"{name}.json").read_bytes())
+    return decode_data(told["type"], told["schema_version"], told["data"])
 
 
 def stored(event: ChatEvent) -> dict[str, Any]:
@@ -241,11 +276,56 @@ def test_an_example_leaves_no_field_at_its_default(example: ChatEvent) -> None:
 
 
 def test_a_chat_of_the_first_release_has_no_plan_and_no_tools_of_clients() -> None:
-    told = wire.loads((ROOT / "events" / "chat_created.v1.json").read_bytes())
-    event = decode_data(told["type"], told["schema_version"], told["data"])
+    event = decoded("chat_created.v1")
     assert isinstance(event, ChatCreated)
     assert (event.plan_mode, event.client_tools) == ("", ())
     assert event.labels == {"team": "blue"}
+
+
+NEW: dict[tuple[str, int], dict[str, Any]] = {
+    ("chat_created", 2): {"default_prompt": 0, "deployment_prompt": ""},
+    ("message_appended", 1): {"model_config_id": None, "usage": None},
+    ("generation_attempt_started", 1): {"asked": None},
+    ("step_committed", 1): {
+        "asked": ModelRef(provider=UNKNOWN, model="m1"),
+        "cost_micros": None,
+        "response": None,
+    },
+    ("interruption_finished", 1): {"asked": None, "runtime_ms": None},
+}
+"""What the newest shape of a type says of events that were written before it."""
+
+
+@pytest.mark.parametrize(("old", "says"), NEW.items(), ids=[name for name, _ in NEW])
+def test_an_event_of_an_older_release_says_what_it_said(
+    old: tuple[str, int], says: dict[str, Any]
+) -> None:
+    event = decoded("{}.v{}".format(*old))
+    assert {name: getattr(event, name) for name in says} == says
+    newest = next(example for example in EXAMPLES if example.type == event.type)
+    for name in set(type(event).model_fields) - set(says) - {"settings", "parts"}:
+        assert getattr(event, name) == getattr(newest, name)
+
+
+@pytest.mark.parametrize("name", ["retry_scheduled", "turn_failed", "state_reconciled"])
+def test_an_error_of_an_older_release_knew_no_limit(name: str) -> None:
+    event = decoded(f"{name}.v1")
+    assert isinstance(event, RetryScheduled | TurnFailed | StateReconciled)
+    assert event.error == FAILURE.model_copy(update={"context_limit": None})
+
+
+def test_settings_of_an_older_release_named_no_config() -> None:
+    for name in ("message_appended", "message_queued"):
+        event = decoded(f"{name}.v1")
+        assert isinstance(event, MessageAppended | MessageQueued)
+        assert event.settings == SETTINGS.model_copy(update={"model_config_id": None})
+
+
+def test_a_step_that_named_no_model_asked_nobody_knows_whom() -> None:
+    data = {"at": "2026-03-01T12:00:00Z", "epoch": 5, "attempt": 2, "kind": "tools"}
+    event = decode_data("step_committed", 1, data)
+    assert isinstance(event, StepCommitted)
+    assert event.asked is None
 
 
 def test_there_is_an_example_of_each_type_and_each_part() -> None:
@@ -256,6 +336,8 @@ def test_there_is_an_example_of_each_type_and_each_part() -> None:
         ToolCallPart,
         ToolResultPart,
         FileReferencePart,
+        SourcePart,
+        FilePart,
     }
 
 

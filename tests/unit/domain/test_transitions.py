@@ -52,12 +52,14 @@ def states(of: ExecutionState) -> list[ChatState]:
                 b.state_of(*open_call, *waits, *waits, *fails),
             ]
         case S.R0:
-            return [b.state_of(*b.a_turn()), b.state_of(*asks)]
+            shortens = b.a_compaction()
+            return [b.state_of(*b.a_turn()), b.state_of(*asks), b.state_of(*shortens)]
         case S.R1:
             return [
                 b.state_of(*b.a_turn(), *waits),
                 b.state_of(*b.a_turn(), *waits, *waits),
                 b.state_of(*asks, *waits),
+                b.state_of(*b.a_compaction(), *waits),
             ]
         case S.I0:
             return [b.state_of(*b.a_turn(), b.interrupt_requested())]
@@ -87,6 +89,7 @@ def command(row: str, state: ChatState) -> ChatCommand:
     """A command of this row that passes the fence of `state`, and does something."""
     epoch, episode = state.epoch, state.episode
     number = episode.attempt if episode else 1
+    held = {"term": state.term or 1}
     last = state.queue[-1].id if state.queue else 1
     commands: dict[str, ChatCommand] = {
         "CreateChat": b.create(),
@@ -103,20 +106,22 @@ def command(row: str, state: ChatState) -> ChatCommand:
         "UpdateChat": b.update(title="another"),
         "UpdateChat(archive)": b.update(archived=True),
         "UpdateChat(unarchive)": b.update(archived=False),
+        "NameChat": b.name_chat(),
         "ArchiveMember(archive)": b.archive_member(True),
         "ArchiveMember(unarchive)": b.archive_member(False),
         "MoveReadCursor": b.read(),
         "SpawnChild": b.spawn(),
         "AcquireRun": b.acquire(state.term + 1),
-        "AbandonRun": b.abandon(),
-        "StartAttempt": b.start_attempt(epoch),
-        "ScheduleRetry": b.schedule_retry(epoch, number),
-        "RequireAction": b.require_action(epoch),
-        "CancelToolCalls": b.cancel_calls(epoch),
-        "CommitStep": b.commit_step(epoch, attempt=number),
-        "FinishInterruption": b.finish_interruption(epoch),
-        "FinishTurn": b.finish_turn(epoch),
-        "FinishError": b.finish_error(epoch),
+        "AbandonRun": b.abandon(**held),
+        "StartAttempt": b.start_attempt(epoch, **held),
+        "ScheduleRetry": b.schedule_retry(epoch, number, **held),
+        "RequireAction": b.require_action(epoch, **held),
+        "CancelToolCalls": b.cancel_calls(epoch, **held),
+        "CommitStep": b.commit_step(epoch, attempt=number, **held),
+        "CommitCompaction": b.commit_compaction(epoch, number, **held),
+        "FinishInterruption": b.finish_interruption(epoch, **held),
+        "FinishTurn": b.finish_turn(epoch, **held),
+        "FinishError": b.finish_error(epoch, **held),
     }
     return commands[row]
 
@@ -127,7 +132,11 @@ def takes(row: str, state: ChatState) -> bool:
     match row:
         case "RequireAction":
             return asks
-        case "CommitStep" | "ScheduleRetry":
+        case "CommitStep":
+            return state.episode is not None and state.episode.kind != "compaction"
+        case "CommitCompaction":
+            return state.episode is not None and state.episode.kind == "compaction"
+        case "ScheduleRetry":
             return state.episode is not None
         case _:
             return True
@@ -217,6 +226,7 @@ def test_archived_chats_take_only_what_brings_them_back_or_is_about_them() -> No
         "UpdateChat(unarchive)",
         "ArchiveMember(archive)",
         "ArchiveMember(unarchive)",
+        "NameChat",
         "MoveReadCursor",
         "AbandonRun",
     }
