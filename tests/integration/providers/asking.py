@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from service.agent.assemble import Assembly
-from service.domain.events.chat import ChatEvent, MessageAppended
-from service.providers.choose import Vendor, VendorModel
+from service.domain.events.chat import ChatEvent, MessageAppended, ModelRef
+from service.providers.models import Model, OneModel
 from service.providers.provider import (
     Delta,
+    Finish,
+    FinishReason,
     ModelRequest,
+    Opened,
     Provider,
     ReasoningDelta,
     TextDelta,
@@ -21,17 +25,13 @@ from service.providers.provider import (
 from service.providers.vendor.model import open_vendor
 from service.tools.clock import SPEC
 from tests.builders import NOW, created, state_of
-from tests.fixtures.anthropic_server import AnthropicServer
 from tests.fixtures.model_servers import ModelServer
-from tests.fixtures.openai_server import OpenAIServer
+from tests.fixtures.wires import SERVERS, Wire, vendor_model
 
 PATIENCE_S = 20.0
 
-SERVERS: dict[Vendor, type[ModelServer]] = {
-    "openai": OpenAIServer,
-    "anthropic": AnthropicServer,
-}
-MODELS: dict[Vendor, str] = {"openai": "gpt-5", "anthropic": "claude-opus-5-5"}
+SHOWN = {"reasoning_summary": "auto"}
+"""Options that have a model tell what it thinks, where it must be asked."""
 
 
 @dataclass
@@ -41,19 +41,28 @@ class Line:
     provider: Provider
     server: ModelServer
 
+    @property
+    def models(self) -> OneModel:
+        """For a worker: the one, with its reasoning shown."""
+        ref = ModelRef(provider=self.provider.name, model="default")
+        model = Model(self.provider, ref, options=SHOWN, names_chats=False)
+        return OneModel(model)
+
     async def ask(
         self,
         *events: ChatEvent,
         tools: Sequence[ToolSpec] = (SPEC,),
         effort: str | None = None,
         model: str | None = None,
+        **how: Any,
     ) -> list[Delta]:
-        """All deltas of the answer to this history."""
+        """All deltas of the answer to this history; `how` goes into the request."""
         request = ModelRequest(
             messages=list(state_of(created(), *events).messages),
             tools=tools,
             model=model,
             reasoning_effort=effort,
+            **{"options": SHOWN, **how},
         )
         async with (
             asyncio.timeout(PATIENCE_S),
@@ -64,15 +73,15 @@ class Line:
 
 @asynccontextmanager
 async def line(
-    vendor: Vendor,
+    wire: Wire,
     *,
     bytes_at_a_time: int | None = None,
     silence_s: float = 600.0,
     key: str | None = ModelServer.key,
 ) -> AsyncIterator[Line]:
     """A running server and a provider that asks it."""
-    async with SERVERS[vendor](bytes_at_a_time=bytes_at_a_time) as server:
-        chosen = VendorModel(vendor, MODELS[vendor], server.url, key)
+    async with SERVERS[wire](bytes_at_a_time=bytes_at_a_time) as server:
+        chosen = vendor_model(wire, server.url, key)
         async with open_vendor(chosen, silence_s=silence_s) as provider:
             yield Line(provider, server)
 
@@ -83,6 +92,15 @@ def message_of(deltas: Sequence[Delta]) -> MessageAppended:
     for delta in deltas:
         assembly.take(delta)
     return MessageAppended(at=NOW, role="assistant", parts=assembly.parts())
+
+
+def end_of(deltas: Sequence[Delta]) -> FinishReason:
+    """How the answer ended; it must have, after it had been opened."""
+    assert deltas[0] == Opened()
+    assert deltas.count(Opened()) == 1
+    last = deltas[-1]
+    assert isinstance(last, Finish)
+    return last.reason
 
 
 def text_of(deltas: Sequence[Delta]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.integration.providers.asking import SERVERS, Line, line
+from tests.fixtures.wires import SERVERS
+from tests.integration.providers.asking import Line, line
 
 
 @pytest_asyncio.fixture
@@ -19,6 +20,12 @@ async def anthropic() -> AsyncIterator[Line]:
 @pytest_asyncio.fixture
 async def openai() -> AsyncIterator[Line]:
     async with line("openai") as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def responses() -> AsyncIterator[Line]:
+    async with line("responses") as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ from service.domain.parts import ReasoningPart
 from service.providers.provider import BlockEnd, ReasoningDelta, UsageReport
 from tests.builders import NOW, assistant, call, result, text, tool, user
 from tests.fixtures import moves
-from tests.fixtures.anthropic_server import signature_of
+from tests.fixtures.anthropic_server import AnthropicServer
 from tests.integration.providers.asking import Line, line, message_of, reasoning_of
 
 
@@ -23,7 +23,9 @@ async def test_reasoning_comes_with_its_signature_at_its_end(anthropic: Line) ->
     assert reasoning_of(deltas) == "because it is"
     ends = [delta for delta in deltas if isinstance(delta, BlockEnd)]
     assert ends[0].provider_metadata is not None
-    assert ends[0].provider_metadata["signature"] == signature_of("because it is")
+    assert ends[0].provider_metadata["signature"] == anthropic.server.sealed(
+        "because it is"
+    )
     assert ends[1].provider_metadata is None
 
 
@@ -35,7 +37,7 @@ async def test_signed_reasoning_goes_back_unchanged(anthropic: Line) -> None:
     assert sent[0] == {
         "type": "thinking",
         "thinking": "because   it is\n",
-        "signature": signature_of("because   it is\n"),
+        "signature": anthropic.server.sealed("because   it is\n"),
     }
     assert anthropic.server.refused == []
 
@@ -48,7 +50,9 @@ async def test_redacted_reasoning_is_kept_and_goes_back(anthropic: Line) -> None
     assert isinstance(said.parts[0], ReasoningPart)
     await anthropic.ask(user("why?"), said, user("really?"))
     sent = anthropic.server.requests[-1].body["messages"][1]["content"]
-    assert sent[0] == {"type": "redacted_thinking", "data": signature_of("hidden")}
+    assert isinstance(anthropic.server, AnthropicServer)
+    data = anthropic.server.redacted("hidden")
+    assert sent[0] == {"type": "redacted_thinking", "data": data}
 
 
 async def test_reasoning_cut_off_before_its_signature_stays_here(
@@ -89,7 +93,8 @@ async def test_the_system_prompt_stands_apart(anthropic: Line) -> None:
     )
     await anthropic.ask(system, user("hello"))
     body = anthropic.server.requests[-1].body
-    assert body["system"] == "be brief"
+    (block,) = body["system"]
+    assert block["text"] == "be brief"
     assert [m["role"] for m in body["messages"]] == ["user"]
 
 

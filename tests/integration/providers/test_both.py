@@ -10,11 +10,11 @@ import pytest
 
 from service.domain.events.chat import Usage
 from service.domain.parts import ReasoningPart
-from service.providers.choose import Vendor
 from service.providers.provider import (
     Delta,
     Finish,
     ModelRequest,
+    Opened,
     ProviderError,
     TextDelta,
     ToolCall,
@@ -32,10 +32,11 @@ from tests.builders import (
     user,
 )
 from tests.fixtures import moves
+from tests.fixtures.wires import SERVERS, Wire
 from tests.integration.providers.asking import (
     PATIENCE_S,
-    SERVERS,
     Line,
+    end_of,
     line,
     message_of,
     text_of,
@@ -48,10 +49,10 @@ def calls_in(deltas: list[Delta]) -> list[ToolCall]:
     return [delta for delta in deltas if isinstance(delta, ToolCall)]
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
+@pytest.mark.parametrize("wire", SERVERS)
 @pytest.mark.parametrize("size", [1, 7, 64])
-async def test_bytes_may_come_in_any_pieces(vendor: Vendor, size: int) -> None:
-    async with line(vendor, bytes_at_a_time=size) as opened:
+async def test_bytes_may_come_in_any_pieces(wire: Wire, size: int) -> None:
+    async with line(wire, bytes_at_a_time=size) as opened:
         pieces = tuple(ARGS[start : start + 3] for start in range(0, len(ARGS), 3))
         opened.server.answer(
             moves.Say(("Olé", " 🌊", "\n\nx")),
@@ -65,7 +66,7 @@ async def test_bytes_may_come_in_any_pieces(vendor: Vendor, size: int) -> None:
     typed = [d.args_delta for d in deltas if isinstance(d, ToolInputDelta)]
     assert "".join(typed) == ARGS
     assert len(typed) == len(pieces)
-    assert deltas[-1] == Finish("tool_calls")
+    assert end_of(deltas) == "tool_calls"
 
 
 async def test_a_whole_turn_goes_through(either: Line) -> None:
@@ -149,7 +150,7 @@ async def test_finish_reasons(either: Line, reason: Any) -> None:
     either.server.answer(moves.Say(("said",)), moves.Finish(reason))
     deltas = await either.ask(user())
     assert text_of(deltas) == "said"
-    assert deltas[-1] == Finish(reason)
+    assert end_of(deltas) == reason
 
 
 async def test_an_answer_that_was_withheld_is_an_error(either: Line) -> None:
@@ -166,7 +167,7 @@ async def test_a_call_cut_off_by_the_limit_has_no_arguments(either: Line) -> Non
     either.server.answer(moves.Say(("x",)), cut, moves.Finish("length"))
     deltas = await either.ask(user())
     assert [c.args for c in calls_in(deltas)] == [None]
-    assert deltas[-1] == Finish("length")
+    assert end_of(deltas) == "length"
 
 
 async def test_a_call_without_arguments_has_an_empty_object(either: Line) -> None:
@@ -184,7 +185,7 @@ async def test_calls_with_one_id_are_told_apart(either: Line) -> None:
 async def test_an_answer_of_nothing_is_an_answer(either: Line) -> None:
     either.server.answer(moves.Finish())
     deltas = await either.ask(user())
-    assert [type(delta) for delta in deltas] == [UsageReport, Finish]
+    assert [type(delta) for delta in deltas] == [Opened, UsageReport, Finish]
 
 
 async def test_a_message_may_name_another_model(either: Line) -> None:
@@ -192,9 +193,10 @@ async def test_a_message_may_name_another_model(either: Line) -> None:
     assert either.server.requests[-1].body["model"] == "another"
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
-async def test_a_model_may_name_its_vendor(vendor: Vendor) -> None:
-    async with line(vendor) as opened:
+@pytest.mark.parametrize("wire", SERVERS)
+async def test_a_model_may_name_its_vendor(wire: Wire) -> None:
+    vendor = "anthropic" if wire == "anthropic" else "openai"
+    async with line(wire) as opened:
         await opened.ask(user(), model=f"{vendor}:ns:x")
         assert opened.server.requests[-1].body["model"] == "ns:x"
         other = "openai" if vendor == "anthropic" else "anthropic"
@@ -213,6 +215,7 @@ async def test_closing_a_stream_closes_its_connection(either: Line) -> None:
     either.server.answer(moves.Say(("x",)), moves.Wait(), moves.Finish())
     async with asyncio.timeout(PATIENCE_S):
         stream = either.provider.stream(_request())
+        assert await anext(stream) == Opened()
         assert await anext(stream) == TextDelta("x")
         await stream.aclose()
         await either.server.left.wait()

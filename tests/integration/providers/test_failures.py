@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from service.providers.choose import Vendor, VendorModel
 from service.providers.provider import (
     ModelRequest,
+    Opened,
     ProviderError,
     TextDelta,
 )
 from service.providers.vendor.model import open_vendor
 from tests.builders import created, state_of, user
 from tests.fixtures import moves
-from tests.integration.providers.asking import MODELS, SERVERS, Line, line
+from tests.fixtures.wires import SERVERS, Wire, vendor_model
+from tests.integration.providers.asking import Line, line
 
 SECRET = "the user's secret"
 
@@ -97,9 +98,9 @@ async def test_too_long_a_prompt(openai: Line, anthropic: Line) -> None:
         assert "long" in (error.detail or "") or "length" in (error.detail or "")
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
-async def test_a_wrong_key_is_not_repeated(vendor: Vendor) -> None:
-    async with line(vendor, key="sk-wrong-0123456789") as opened:
+@pytest.mark.parametrize("wire", SERVERS)
+async def test_a_wrong_key_is_not_repeated(wire: Wire) -> None:
+    async with line(wire, key="sk-wrong-0123456789") as opened:
         error = await failure(opened)
     assert (error.kind, error.status_code) == ("auth", 401)
     assert "wrong" not in f"{error} {error.detail} {error!r}"
@@ -129,22 +130,22 @@ async def test_a_call_that_ends_too_early_is_no_call(either: Line) -> None:
     assert (await failure(either)).kind == "timeout"
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
+@pytest.mark.parametrize("wire", SERVERS)
 @pytest.mark.parametrize("said", [(), ("x",)])
-async def test_silence(vendor: Vendor, said: tuple[str, ...]) -> None:
-    async with line(vendor, silence_s=0.2) as opened:
+async def test_silence(wire: Wire, said: tuple[str, ...]) -> None:
+    async with line(wire, silence_s=0.2) as opened:
         opened.server.answer(moves.Say(said), moves.Wait())
         error = await failure(opened)
         await opened.server.left.wait()
     assert (error.kind, error.retryable) == ("stream_silence_timeout", True)
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
-async def test_nobody_there(vendor: Vendor) -> None:
+@pytest.mark.parametrize("wire", SERVERS)
+async def test_nobody_there(wire: Wire) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
-        async with open_vendor(VendorModel(vendor, MODELS[vendor], url)) as provider:
+        async with open_vendor(vendor_model(wire, url, None)) as provider:
             with pytest.raises(ProviderError) as failed:
                 async for _ in provider.stream(_request()):
                     pass
@@ -152,9 +153,9 @@ async def test_nobody_there(vendor: Vendor) -> None:
     assert failed.value.status_code is None
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
-async def test_a_server_that_is_something_else(vendor: Vendor) -> None:
-    async with line(vendor) as opened:
+@pytest.mark.parametrize("wire", SERVERS)
+async def test_a_server_that_is_something_else(wire: Wire) -> None:
+    async with line(wire) as opened:
         opened.server.path = "/elsewhere"
         error = await failure(opened)
     assert (error.kind, error.status_code) == ("config", 404)
@@ -163,7 +164,8 @@ async def test_a_server_that_is_something_else(vendor: Vendor) -> None:
 async def test_what_was_said_before_the_failure_was_passed_on(either: Line) -> None:
     either.server.answer(moves.Say(("one", " two")), moves.Drop())
     stream = either.provider.stream(_request())
-    assert [await anext(stream), await anext(stream)] == [
+    assert [await anext(stream) for _ in range(3)] == [
+        Opened(),
         TextDelta("one"),
         TextDelta(" two"),
     ]

@@ -7,7 +7,6 @@ import pytest
 from service.domain.events.chat import MessageAppended
 from service.providers.provider import (
     BlockEnd,
-    Finish,
     ToolCall,
     ToolInputDelta,
     ToolInputStart,
@@ -17,6 +16,7 @@ from tests.fixtures import moves
 from tests.fixtures.openai_server import OpenAIServer
 from tests.integration.providers.asking import (
     Line,
+    end_of,
     line,
     message_of,
     reasoning_of,
@@ -102,7 +102,7 @@ async def test_text_after_a_call_is_text(openai: Line) -> None:
     )
     deltas = await openai.ask(user())
     assert text_of(deltas) == "<think>x"
-    assert deltas[-1] == Finish("stop")
+    assert end_of(deltas) == "tool_calls"
 
 
 async def test_system_and_results_have_roles_of_their_own(openai: Line) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.fixtures.anthropic_server import VERSION, AnthropicServer, signature_of
+from tests.fixtures.anthropic_server import VERSION, AnthropicServer
 from tests.fixtures.model_servers import ModelServer
 from tests.fixtures.openai_server import OpenAIServer
 
@@ -17,7 +17,43 @@ Change = Callable[[dict[str, Any]], Any]
 
 TOOL_USE = {"type": "tool_use", "id": "c1", "name": "clock", "input": {}}
 TOOL_RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "noon"}
-THOUGHT = {"type": "thinking", "thinking": "hm", "signature": signature_of("hm")}
+SEAL = "a seal for tests"
+SEALED = AnthropicServer(seal=SEAL)
+"""What a server with this seal has said."""
+PAGE = "https://example.org/noon"
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": SEALED.sealed("hm")}
+REDACTED = {"type": "redacted_thinking", "data": SEALED.redacted("hm")}
+SEARCH = {
+    "type": "server_tool_use",
+    "id": "srvtoolu_1",
+    "name": "web_search",
+    "input": {"query": "noon"},
+}
+FOUND = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "srvtoolu_1",
+    "content": [
+        {
+            "type": "web_search_result",
+            "url": PAGE,
+            "title": "Noon",
+            "encrypted_content": SEALED.sealed(PAGE),
+        }
+    ],
+}
+CITED = {
+    "type": "text",
+    "text": "Noon it is.",
+    "citations": [
+        {
+            "type": "web_search_result_location",
+            "url": PAGE,
+            "title": "Noon",
+            "cited_text": "noon",
+            "encrypted_index": SEALED.sealed(PAGE),
+        }
+    ],
+}
 CALL = {
     "id": "c1",
     "type": "function",
@@ -36,7 +72,10 @@ def anthropic_body() -> dict[str, Any]:
         "tools": [{"name": "clock", "input_schema": {"type": "object"}}],
         "messages": [
             {"role": "user", "content": "time?"},
-            {"role": "assistant", "content": [THOUGHT, TOOL_USE]},
+            {
+                "role": "assistant",
+                "content": [THOUGHT, REDACTED, SEARCH, FOUND, CITED, TOOL_USE],
+            },
             {"role": "user", "content": [TOOL_RESULT, {"type": "text", "text": "x"}]},
         ],
     }
@@ -102,8 +141,8 @@ WRONG_FOR_ANTHROPIC: dict[str, Change] = {
         "messages.1.content.0", {**THOUGHT, "thinking": "hm!"}
     ),
     "reasoning at the end": put("messages.1.content", [TOOL_USE, THOUGHT]),
-    "arguments as text": put("messages.1.content.1", {**TOOL_USE, "input": "{}"}),
-    "id with a dot": put("messages.1.content.1", {**TOOL_USE, "id": "c.1"}),
+    "arguments as text": put("messages.1.content.5", {**TOOL_USE, "input": "{}"}),
+    "id with a dot": put("messages.1.content.5", {**TOOL_USE, "id": "c.1"}),
     "id twice": put("messages.1.content", [TOOL_USE, TOOL_USE]),
     "call without result": put("messages.2.content", "x"),
     "result without call": put("messages.1.content", "x"),
@@ -113,6 +152,47 @@ WRONG_FOR_ANTHROPIC: dict[str, Change] = {
     "tool without schema": put("tools.0", {"name": "clock"}),
     "tool twice": lambda body: body["tools"].append(body["tools"][0]),
     "no properties": put("tools.0.input_schema.properties", None),
+    "tools gone": lambda body: body.pop("tools"),
+    "no limit at all": lambda body: body.pop("max_tokens"),
+    "reasoning of another server": put(
+        "messages.1.content.0.signature", AnthropicServer(seal="x").sealed("hm")
+    ),
+    "redacted by another server": put(
+        "messages.1.content.1.data", AnthropicServer(seal="x").redacted("hm")
+    ),
+    "search without result": lambda body: body["messages"][1]["content"].pop(3),
+    "result without search": lambda body: body["messages"][1]["content"].pop(2),
+    "result before its search": put(
+        "messages.1.content", [THOUGHT, FOUND, SEARCH, TOOL_USE]
+    ),
+    "search with the id of a call": put("messages.1.content.2.id", "toolu_1"),
+    "pages of another server": put(
+        "messages.1.content.3.content.0.encrypted_content", "x"
+    ),
+    "citation of another server": put(
+        "messages.1.content.4.citations.0.encrypted_index", "x"
+    ),
+    "search of the user's": put("messages.0.content", [SEARCH, FOUND]),
+    "image that is none": put(
+        "messages.0.content",
+        [{"type": "image", "source": {"type": "url", "url": PAGE}}],
+    ),
+    "five cache hints": lambda body: [
+        block.update(cache_control={"type": "ephemeral"})
+        for block in (
+            body["tools"][0],
+            *body["messages"][1]["content"][2:5],
+            body["messages"][2]["content"][0],
+        )
+    ],
+    "cache hint of no kind": put("tools.0.cache_control", {"type": "forever"}),
+    "cache hint on reasoning": put(
+        "messages.1.content.0.cache_control", {"type": "ephemeral"}
+    ),
+    "choice of no tool": put("tool_choice", {"type": "tool", "name": "sun"}),
+    "unknown choice": put("tool_choice", {"type": "maybe"}),
+    "effort": put("output_config", {"effort": "heroic"}),
+    "unknown server tool": put("tools.0", {"type": "magic_20260101", "name": "magic"}),
     "no budget": put("thinking", {"type": "enabled", "budget_tokens": 10}),
 }
 
@@ -140,6 +220,29 @@ WRONG_FOR_OPENAI: dict[str, Change] = {
     ),
     "id too long": put("messages.2.tool_calls", [{**CALL, "id": "c" * 41}]),
     "effort": put("reasoning_effort", "heroic"),
+    "id twice": lambda body: body["messages"].extend([CALLS, RESULT]),
+    "reasoning of another server": put("messages.2.reasoning_content", "hm"),
+    "image in a system message": put(
+        "messages.0.content",
+        [{"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}}],
+    ),
+    "image that is none": put(
+        "messages.1.content",
+        [{"type": "image_url", "image_url": {"url": "data:image/png;base64,!"}}],
+    ),
+    "document without a name": put(
+        "messages.1.content",
+        [{"type": "file", "file": {"file_data": "data:application/pdf;base64,eA=="}}],
+    ),
+    "choice of no tool": put(
+        "tool_choice", {"type": "function", "function": {"name": "sun"}}
+    ),
+    "choice without tools": lambda body: body.update(
+        tool_choice="none", tools=body.pop("tools")[:0] or None
+    ),
+    "two limits": lambda body: body.update(max_tokens=9, max_completion_tokens=9),
+    "no limit": put("max_completion_tokens", 0),
+    "temperature": put("temperature", "hot"),
 }
 
 
@@ -147,7 +250,7 @@ WRONG_FOR_OPENAI: dict[str, Change] = {
 async def test_anthropic_refuses(wrong: str) -> None:
     body = deepcopy(anthropic_body())
     WRONG_FOR_ANTHROPIC[wrong](body)
-    async with AnthropicServer() as server:
+    async with AnthropicServer(seal=SEAL) as server:
         answer = await post(server, body)
     assert answer.status_code == 400
     assert answer.json()["type"] == "error"
@@ -171,7 +274,7 @@ async def test_openai_refuses(wrong: str) -> None:
 async def test_what_is_right_is_answered(
     make: type[ModelServer], body: dict[str, Any]
 ) -> None:
-    async with make() as server:
+    async with make(seal=SEAL) as server:
         answer = await post(server, body)
         wrong_key = await post(server, body, authorization="Bearer x")
     assert answer.status_code == 200, answer.text

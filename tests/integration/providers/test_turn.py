@@ -14,8 +14,9 @@ from service.domain.parts import ReasoningPart, ToolCallPart, ToolResultPart
 from tests.fixtures import moves
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.stack import Stack
+from tests.fixtures.wires import MODELS, SERVERS
 from tests.integration.agent.crew import Watch, hand, history, rests, texts, types
-from tests.integration.providers.asking import MODELS, SERVERS, Line, line
+from tests.integration.providers.asking import Line, line
 
 ANSWER = ("It ", "is noon.")
 
@@ -38,7 +39,7 @@ def parts_of(frames: list[Any], kind: str) -> list[dict[str, Any]]:
 
 async def test_a_turn_of_two_steps(stack: Stack, either: Line) -> None:
     plays_a_turn(either)
-    async with hand(stack, provider=either.provider):
+    async with hand(stack, models=either.models):
         chat = await ChatByHand.create(stack, "what time is it?")
         state = await Watch(stack).until(chat.id, rests)
     assert types(await history(stack, chat.id))[2:] == [
@@ -67,7 +68,7 @@ async def test_usage_and_ends_are_stored_with_each_step(
     stack: Stack, either: Line
 ) -> None:
     plays_a_turn(either)
-    async with hand(stack, provider=either.provider):
+    async with hand(stack, models=either.models):
         chat = await ChatByHand.create(stack, "what time is it?")
         await Watch(stack).until(chat.id, rests)
     events = await history(stack, chat.id)
@@ -88,7 +89,7 @@ async def test_followers_see_what_comes_and_nothing_internal(
     assert not isinstance(first, moves.Refuse)
     # held before its end, so that no preview is overtaken by its message
     either.server.answers[0] = (*first[:-1], gate, first[-1])
-    async with hand(stack, provider=either.provider):
+    async with hand(stack, models=either.models):
         chat = await ChatByHand.create(stack, "what time is it?")
         async with stack.follow(chat.id, after="0") as client:
             await client.until(
@@ -117,7 +118,7 @@ async def test_an_interrupt_closes_the_connection_and_keeps_what_was_said(
     either.server.answer(
         moves.Think(("Hm.",)), moves.Say(("one", " two")), moves.Wait(), moves.Finish()
     )
-    async with hand(stack, provider=either.provider):
+    async with hand(stack, models=either.models):
         chat = await ChatByHand.create(stack, "count")
         async with stack.follow(chat.id, after="0") as client:
             await client.until(
@@ -138,11 +139,11 @@ async def test_an_interrupt_closes_the_connection_and_keeps_what_was_said(
     assert either.server.refused == []
 
 
-@pytest.mark.parametrize("vendor", SERVERS)
-async def test_a_refused_key_fails_the_turn(stack: Stack, vendor: Any) -> None:
+@pytest.mark.parametrize("wire", SERVERS)
+async def test_a_refused_key_fails_the_turn(stack: Stack, wire: Any) -> None:
     async with (
-        line(vendor, key="sk-wrong-0123456789") as opened,
-        hand(stack, provider=opened.provider),
+        line(wire, key="sk-wrong-0123456789") as opened,
+        hand(stack, models=opened.models),
     ):
         chat = await ChatByHand.create(stack)
         state = await Watch(stack).until(chat.id, rests)
@@ -158,7 +159,7 @@ async def test_a_broken_connection_fails_the_attempt_whole_and_it_is_asked_again
     stack: Stack, either: Line
 ) -> None:
     either.server.answer(moves.Say(("half an",)), moves.Drop())
-    async with hand(stack, provider=either.provider):
+    async with hand(stack, models=either.models):
         chat = await ChatByHand.create(stack, "count 2")
         state = await Watch(stack).until(chat.id, rests)
     assert state.status is Status.WAITING
@@ -172,7 +173,7 @@ async def test_a_broken_connection_fails_the_attempt_whole_and_it_is_asked_again
 
 
 async def test_many_chats_share_a_client(stack: Stack, either: Line) -> None:
-    async with hand(stack, provider=either.provider):
+    async with hand(stack, models=either.models):
         chats = [await ChatByHand.create(stack, f"count {n}") for n in range(1, 21)]
         for number, chat in enumerate(chats, 1):
             state = await Watch(stack).until(chat.id, rests)
