@@ -13,11 +13,10 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_ai.messages import (
-    FinishReason as VendorFinishReason,
-)
-from pydantic_ai.messages import (
     ModelResponsePart,
     ModelResponseStreamEvent,
+    NativeToolCallPart,
+    NativeToolReturnPart,
     PartDeltaEvent,
     PartEndEvent,
     PartStartEvent,
@@ -28,30 +27,26 @@ from pydantic_ai.messages import (
     ToolCallPart,
     ToolCallPartDelta,
 )
-from pydantic_ai.usage import RequestUsage
 
 from service import wire
-from service.domain.events.chat import Usage
+from service.providers.arguments import parse_args
 from service.providers.inline import InlineReasoning, Piece
-from service.providers.prompt import unique
 from service.providers.provider import (
     BlockEnd,
     Delta,
-    FinishReason,
     Metadata,
     ReasoningDelta,
     TextDelta,
     ToolCall,
     ToolInputDelta,
     ToolInputStart,
+    ToolResult,
 )
+from service.providers.turns import Ids
+from service.providers.vendor.sources import Sources
 
-FINISH_REASONS: dict[VendorFinishReason, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "tool_call": "tool_calls",
-}
+SUMMARY_BREAK = "\n\n"
+"""Between the summaries of one thought."""
 
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
@@ -66,25 +61,45 @@ class _Call:
 
     def args(self) -> JsonValue:
         """The arguments as JSON; None while they are none."""
-        try:
-            args: JsonValue = wire.loads("".join(self.fragments))
-        except wire.JSONDecodeError:
-            return None
-        return args
+        return parse_args("".join(self.fragments))
+
+
+@dataclass(slots=True)
+class _Thought:
+    """A reasoning block that may still get its signature, or another summary."""
+
+    index: int
+    id: str | None
+    signature: str | None
+    details: dict[str, Any] | None
+    lengths: list[int]
+    """Of its summaries, in characters."""
 
 
 class Deltas:
-    """Translates one stream. `visible` says whether it held anything but reasoning."""
+    """Translates one stream. `visible` says whether it said anything to the user.
 
-    def __init__(self, identity: str, *, inline_reasoning: bool = False) -> None:
+    `items`: the vendor gives one thought as several parts of one id.
+    """
+
+    def __init__(
+        self, identity: str, *, inline_reasoning: bool = False, items: bool = False
+    ) -> None:
         self._identity = identity
+        self._items = items
         self._inline = InlineReasoning() if inline_reasoning else None
-        self._ids: set[str] = set()
+        self._ids = Ids()
         self._calls: dict[int, _Call] = {}
         self._waiting: list[_Call] = []
         """Calls that were begun and not yet passed on, in their order."""
+        self._hosted: dict[str, str] = {}
+        """Ids of calls that the vendor executes, by the vendor's own."""
+        self._sources = Sources()
+        self._thought: _Thought | None = None
         self._open = False
         self.visible = False
+        self.called = False
+        """Some call is ours to execute."""
 
     def take(self, event: ModelResponseStreamEvent) -> Iterator[Delta]:
         """What this event adds."""
@@ -93,8 +108,8 @@ class Deltas:
                 yield from self._start(index, part)
             case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
                 yield from self._text(text)
-            case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=text)):
-                yield from self._reasoning(text)
+            case PartDeltaEvent(index=index, delta=ThinkingPartDelta() as thinking):
+                yield from self._think(index, thinking)
             case PartDeltaEvent(index=index, delta=ToolCallPartDelta() as delta):
                 yield from self._input(self._calls.get(index), delta.args_delta)
             case PartEndEvent(index=index, part=part):
@@ -102,29 +117,73 @@ class Deltas:
 
     def finish(self) -> Iterator[Delta]:
         """Calls that wait, whatever became of their arguments."""
+        yield from self._end_thought()
         for call in self._waiting:
             # tools without parameters are called with nothing at all
             if not "".join(call.fragments).strip():
                 call.fragments.append("{}")
-            yield _whole(call)
+            yield self._whole(call)
         self._waiting = []
 
     def _start(self, index: int, part: ModelResponsePart) -> Iterator[Delta]:
+        if isinstance(part, ThinkingPart):
+            yield from self._start_thought(index, part)
+            return
+        yield from self._end_thought()
         match part:
             case TextPart(content=text):
                 yield from self._text(text)
-            case ThinkingPart(content=text):
-                # also without text: a signature alone must be kept
-                self._open = True
-                yield ReasoningDelta(text)
             case ToolCallPart():
                 yield from self._end_inline()
-                call = _Call(unique(part.tool_call_id, self._ids), part.tool_name)
+                call = _Call(self._ids.take(part.tool_call_id), part.tool_name)
                 self._calls[index] = call
                 self._waiting.append(call)
-                self._open, self.visible = False, True
+                self._open, self.visible, self.called = False, True, True
                 yield ToolInputStart(call.id, call.name)
                 yield from self._input(call, part.args)
+            case NativeToolCallPart():
+                self._hosted[part.tool_call_id] = self._ids.take(part.tool_call_id)
+            case NativeToolReturnPart():
+                yield from self._result(part)
+
+    def _start_thought(self, index: int, part: ThinkingPart) -> Iterator[Delta]:
+        thought = self._thought
+        again = thought is not None and self._items and part.id == thought.id
+        if thought is not None and again:
+            thought.lengths.append(len(part.content))
+            yield ReasoningDelta(SUMMARY_BREAK + part.content)
+            return
+        yield from self._end_thought()
+        self._thought = _Thought(
+            index, part.id, part.signature, part.provider_details, [len(part.content)]
+        )
+        # also without text: a signature alone must be kept
+        yield ReasoningDelta(part.content)
+
+    def _think(self, index: int, delta: ThinkingPartDelta) -> Iterator[Delta]:
+        thought = self._thought
+        if thought is None:
+            return
+        if text := delta.content_delta:
+            thought.lengths[-1] += len(text)
+            yield ReasoningDelta(text)
+        if index == thought.index and delta.signature_delta:
+            thought.signature = delta.signature_delta
+
+    def _end_thought(self) -> Iterator[Delta]:
+        thought, self._thought = self._thought, None
+        if thought is None:
+            return
+        lengths = thought.lengths if len(thought.lengths) > 1 else None
+        yield BlockEnd(
+            self._metadata(
+                # which of its fields a vendor had used, or that it is redacted
+                id=thought.id,
+                signature=thought.signature,
+                details=thought.details,
+                lengths=lengths,
+            )
+        )
 
     def _text(self, text: str) -> Iterator[Delta]:
         if self._inline is not None:
@@ -148,10 +207,6 @@ class Deltas:
                 self.visible = True
                 yield TextDelta(text)
 
-    def _reasoning(self, text: str | None) -> Iterator[Delta]:
-        if text:
-            yield ReasoningDelta(text)
-
     def _input(
         self, call: _Call | None, args: str | Mapping[str, Any] | None
     ) -> Iterator[Delta]:
@@ -162,54 +217,88 @@ class Deltas:
         yield ToolInputDelta(call.id, call.name, fragment)
 
     def _end(self, index: int, part: ModelResponsePart) -> Iterator[Delta]:
-        if isinstance(part, TextPart):
-            yield from self._end_inline()
-        metadata = self._metadata(part)
+        match part:
+            case ThinkingPart():
+                thought = self._thought
+                if thought is not None and index == thought.index:
+                    thought.signature = part.signature
+                    thought.details = part.provider_details
+                if not self._items:
+                    yield from self._end_thought()
+            case TextPart():
+                yield from self._end_inline()
+                if self._open:
+                    self._open = False
+                    details = part.provider_details
+                    yield BlockEnd(self._metadata(id=part.id, details=details))
+                yield from self._sources.cited(part.citations or ())
+            case NativeToolCallPart():
+                yield from self._hosted_call(part)
+            case ToolCallPart():
+                yield from self._end_call(index, part)
+
+    def _end_call(self, index: int, part: ToolCallPart) -> Iterator[Delta]:
         call = self._calls.get(index)
-        if call is not None:
-            call.ended, call.metadata = True, metadata
-            # a call that is whole waits for those before it
-            while self._waiting and self._waiting[0].ended:
-                if self._waiting[0].args() is None:
-                    return
-                yield _whole(self._waiting.pop(0))
-        elif self._open:
-            self._open = False
-            yield BlockEnd(metadata)
+        if call is None:
+            return
+        call.ended = True
+        call.metadata = self._metadata(id=part.id, details=part.provider_details)
+        # a call that is whole waits for those before it
+        while self._waiting and self._waiting[0].ended:
+            if self._waiting[0].args() is None:
+                return
+            yield self._whole(self._waiting.pop(0))
 
-    def _metadata(self, part: ModelResponsePart) -> Metadata | None:
-        found: dict[str, Any] = {
-            "signature": part.signature if isinstance(part, ThinkingPart) else None,
-            "details": getattr(part, "provider_details", None),
-        }
-        if isinstance(part, ThinkingPart):
-            # which of its fields a vendor had used, or that it is redacted
-            found["id"] = part.id
+    def _hosted_call(self, part: NativeToolCallPart) -> Iterator[Delta]:
+        made = self._hosted.get(part.tool_call_id)
+        if made is None:
+            return
+        args = part.args
+        yield ToolCall(
+            made,
+            part.tool_name,
+            parse_args(args) if isinstance(args, str) else _plain(args or {}),
+            provider_executed=True,
+            provider_metadata=self._metadata(
+                id=part.tool_call_id, details=part.provider_details
+            ),
+        )
+
+    def _result(self, part: NativeToolReturnPart) -> Iterator[Delta]:
+        made = self._hosted.pop(part.tool_call_id, None)
+        if made is None:
+            return
+        result = _plain(part.content)
+        yield ToolResult(
+            made,
+            part.tool_name,
+            result,
+            is_error=_failed(result),
+            provider_metadata=self._metadata(
+                id=part.tool_call_id, details=part.provider_details
+            ),
+        )
+        yield from self._sources.found(result)
+
+    def _whole(self, call: _Call) -> ToolCall:
+        args = call.args()
+        return ToolCall(call.id, call.name, args, provider_metadata=call.metadata)
+
+    def _metadata(self, **found: Any) -> Metadata | None:
         kept = {key: value for key, value in found.items() if value}
-        if not kept:
-            return None
-        try:
-            return _JSON.validate_python({"provider": self._identity, **kept})  # type: ignore[return-value]
-        except ValidationError:
-            return None
+        plain = _plain({"provider": self._identity, **kept}) if kept else None
+        return plain if isinstance(plain, dict) else None
 
 
-def usage_of(usage: RequestUsage) -> Usage | None:
-    """Tokens; those read from and written to a cache are not counted as input."""
-    if not usage.input_tokens and not usage.output_tokens:
+def _plain(value: object) -> JsonValue:
+    """The value where it is JSON, else None."""
+    try:
+        return _JSON.validate_python(value)
+    except ValidationError:
         return None
-    cached = usage.cache_read_tokens + usage.cache_write_tokens
-    details = usage.details
-    reasoning = details.get("reasoning_tokens") or details.get("thinking_tokens")
-    return Usage(
-        input_tokens=max(0, usage.input_tokens - cached),
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.input_tokens + usage.output_tokens,
-        reasoning_tokens=reasoning,
-        cache_read_tokens=usage.cache_read_tokens or None,
-        cache_creation_tokens=usage.cache_write_tokens or None,
-    )
 
 
-def _whole(call: _Call) -> ToolCall:
-    return ToolCall(call.id, call.name, call.args(), provider_metadata=call.metadata)
+def _failed(result: JsonValue) -> bool:
+    if not isinstance(result, dict):
+        return False
+    return "error_code" in result or result.get("status") == "failed"

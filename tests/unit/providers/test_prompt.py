@@ -6,18 +6,20 @@ import pytest
 
 from service.domain.events.chat import ChatEvent, MessageAppended
 from service.domain.parts import FileReferencePart, ReasoningPart, ToolCallPart
-from service.providers.prompt import (
+from service.providers.files import COMPATIBLE
+from service.providers.prompt import prompt_of
+from service.providers.repair import GO_ON, NO_RESULT, OPENING
+from service.providers.turns import (
     ID_LENGTH,
-    NO_RESULT,
-    OPENING,
     AssistantTurn,
     Call,
+    Ids,
     Prompt,
+    Reasoning,
     Result,
+    Text,
     Turn,
     UserTurn,
-    prompt_of,
-    unique,
 )
 from tests.builders import (
     NOW,
@@ -35,7 +37,8 @@ ME = "anthropic"
 
 
 def prompted(*events: ChatEvent, identity: str = ME) -> Prompt:
-    return prompt_of(state_of(created(), *events).messages, identity=identity)
+    messages = state_of(created(), *events).messages
+    return prompt_of(messages, identity=identity, files={}, accepts=COMPATIBLE)
 
 
 def turns(*events: ChatEvent) -> list[Turn]:
@@ -47,15 +50,20 @@ def system(words: str, **fields: object) -> MessageAppended:
 
 
 def said(*texts: str) -> UserTurn:
-    return UserTurn(texts=list(texts))
+    return UserTurn(said=[(text,) for text in texts])
 
 
 def answered(*results: Result, texts: tuple[str, ...] = ()) -> UserTurn:
-    return UserTurn(results=list(results), texts=list(texts))
+    return UserTurn(list(results), [(text,) for text in texts])
 
 
 def spoke(*parts: object) -> AssistantTurn:
-    return AssistantTurn(list(parts))  # type: ignore[arg-type]
+    said = [Text(part) if isinstance(part, str) else part for part in parts]
+    return AssistantTurn(said)  # type: ignore[arg-type]
+
+
+def thought(words: str, provider: str = ME) -> Reasoning:
+    return Reasoning(words, {"provider": provider, "signature": "s"})
 
 
 def signed(words: str, provider: str = ME) -> ReasoningPart:
@@ -73,9 +81,9 @@ def test_a_turn_of_two_steps() -> None:
     )
     assert made == [
         said("time?"),
-        spoke(text("I look."), Call("c1", "clock", {"timezone": "UTC"})),
+        spoke("I look.", Call("c1", "clock", {"timezone": "UTC"})),
         answered(Result("c1", "clock", '{"now":"noon"}', is_error=False)),
-        spoke(text("Noon.")),
+        spoke("Noon."),
         said("thanks"),
     ]
 
@@ -84,7 +92,7 @@ def test_system_messages_come_first_and_together() -> None:
     prompt = prompted(
         system("be brief", visibility="model"), user(), system("be kind"), system("  ")
     )
-    assert prompt.system == "be brief\n\nbe kind"
+    assert prompt.system == ("be brief", "be kind")
     assert list(prompt.turns) == [said("hello")]
 
 
@@ -100,12 +108,17 @@ def test_what_only_the_user_sees_is_left_out() -> None:
 
 def test_user_messages_between_two_answers_are_one_turn() -> None:
     made = turns(user("one"), user("two"), assistant("both"), user("three"))
-    assert made == [said("one", "two"), spoke(text("both")), said("three")]
+    assert made == [said("one", "two"), spoke("both"), said("three")]
 
 
 def test_answers_after_one_another_are_one_turn() -> None:
     made = turns(user(), assistant("a"), assistant("b"), user())
-    assert made[1] == spoke(text("a"), text("b"))
+    assert made[1] == spoke("a", "b")
+
+
+def test_the_last_word_is_the_users() -> None:
+    """Vendors refuse to go on with what a model has said."""
+    assert turns(user(), assistant("and so"))[-1] == said(GO_ON)
 
 
 def test_blank_text_is_no_text() -> None:
@@ -150,7 +163,7 @@ def test_a_result_without_its_call_gets_one() -> None:
     made = turns(user(), assistant("well"), tool(result("lost")), user("go on"))
     assert made == [
         said("hello"),
-        spoke(text("well"), Call("lost", "clock", {})),
+        spoke("well", Call("lost", "clock", {})),
         answered(Result("lost", "clock", "noon", is_error=False), texts=("go on",)),
     ]
 
@@ -172,7 +185,7 @@ def test_a_result_without_call_and_name_is_dropped() -> None:
 def test_a_history_that_begins_with_an_answer_gets_an_opening() -> None:
     assert turns(assistant("I am back"), user("good")) == [
         said(OPENING),
-        spoke(text("I am back")),
+        spoke("I am back"),
         said("good"),
     ]
     assert turns(tool(result("c1"))) == [
@@ -215,20 +228,20 @@ def test_names_of_tools_are_made_of_what_vendors_take() -> None:
 
 def test_reasoning_goes_back_to_the_one_who_signed_it() -> None:
     events = (user(), assistant(signed("mine"), signed("theirs", "openai"), "so"))
-    assert turns(*events)[1] == spoke(signed("mine"), text("so"))
+    assert turns(*events)[1] == spoke(thought("mine"), "so")
     others = prompted(*events, identity="openai").turns[1]
-    assert others == spoke(signed("theirs", "openai"), text("so"))
-    assert prompted(*events, identity="x").turns[1] == spoke(text("so"))
+    assert others == spoke(thought("theirs", "openai"), "so")
+    assert prompted(*events, identity="x").turns[1] == spoke("so")
 
 
 def test_reasoning_that_nobody_signed_stays_here() -> None:
     made = turns(user(), assistant(ReasoningPart(text="hm"), "so"), user())
-    assert made[1] == spoke(text("so"))
+    assert made[1] == spoke("so")
 
 
 def test_no_answer_ends_in_reasoning() -> None:
     made = turns(user(), assistant("so", signed("why?")), user())
-    assert made[1] == spoke(text("so"))
+    assert made[1] == spoke("so")
     assert turns(user("a"), assistant(signed("only")), user("b")) == [said("a", "b")]
 
 
@@ -251,7 +264,7 @@ def test_what_a_provider_executed_is_not_told() -> None:
     )
     found = result("s1", "search", provider_executed=True)
     made = turns(user(), assistant(search, found, "found it"), user())
-    assert made[1] == spoke(text("found it"))
+    assert made[1] == spoke("found it")
 
 
 def test_lines_of_a_file_are_quoted() -> None:
@@ -296,9 +309,11 @@ def test_a_history_of_nothing_is_still_a_prompt() -> None:
 
 
 def test_ids_keep_within_the_limit() -> None:
-    taken: set[str] = set()
-    made = [unique("x" * 50, taken) for _ in range(12)]
+    ids = Ids()
+    made = [ids.take("x" * 50) for _ in range(12)]
     assert len(set(made)) == 12
     assert {len(one) for one in made} == {ID_LENGTH}
-    assert unique("", taken) == "call"
-    assert unique("ключ", taken) == "____"
+    assert ids.take("") == "call"
+    assert ids.take("ключ") == "____"
+    assert ids.take("call_2") == "call_2"
+    assert [ids.take("call") for _ in range(2)] == ["call_3", "call_4"]

@@ -1,0 +1,28 @@
+"""What a call cost, in our terms."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+from pydantic_ai.usage import RequestUsage
+
+from service.domain.events.chat import Usage
+
+
+def usage_of(usage: RequestUsage, *, said: JsonValue = None) -> Usage | None:
+    """Tokens; those read from and written to a cache are not counted as input.
+
+    `said` is the vendor's final word, which may tell how large its context is.
+    """
+    if not usage.input_tokens and not usage.output_tokens:
+        return None
+    cached = usage.cache_read_tokens + usage.cache_write_tokens
+    details = usage.details
+    reasoning = details.get("reasoning_tokens") or details.get("thinking_tokens")
+    return Usage(
+        input_tokens=max(0, usage.input_tokens - cached),
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        reasoning_tokens=reasoning or None,
+        cache_read_tokens=usage.cache_read_tokens or None,
+        cache_creation_tokens=usage.cache_write_tokens or None,
+    )

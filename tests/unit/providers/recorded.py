@@ -1,0 +1,109 @@
+"""A vendor's provider whose HTTP client plays what was recorded, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from service import wire
+from service.agent.assemble import Assembly
+from service.domain.chat.state import Message
+from service.domain.events.chat import ChatEvent, MessageAppended
+from service.providers.choose import Api, VendorModel
+from service.providers.provider import Delta, ModelRequest
+from service.providers.vendor.flavors import flavor_of
+from service.providers.vendor.model import VendorProvider, quiet_libraries
+from service.providers.vendor.wire import hear
+from tests.builders import NOW, created, state_of
+
+MODELS: dict[Api, VendorModel] = {
+    "chat": VendorModel("openai", "gpt-5", None, "sk-test", "chat"),
+    "responses": VendorModel("openai", "gpt-5", None, "sk-test", "responses"),
+    "messages": VendorModel("anthropic", "claude-opus-5-5", None, "sk-test"),
+}
+
+
+def sse(*events: Any) -> bytes:
+    """Events as they stand in a body; a text goes as it is."""
+    frames = []
+    for event in events:
+        if isinstance(event, str):
+            frames.append(f"data: {event}\n\n".encode())
+            continue
+        name = f"event: {event['type']}\n".encode() if "type" in event else b""
+        frames.append(name + b"data: " + wire.dumps(event) + b"\n\n")
+    return b"".join(frames)
+
+
+class _Body(httpx2.AsyncByteStream):
+    """A body that comes in pieces, not where events end."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data = data
+        self._size = size
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._data), self._size):
+            yield self._data[start : start + self._size]
+
+
+@dataclass
+class Recorded:
+    """A provider, what it plays next, and what it was asked."""
+
+    provider: VendorProvider
+    bodies: list[bytes] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[httpx2.Headers] = field(default_factory=list)
+
+    def plays(self, *events: Any) -> None:
+        self.bodies.append(sse(*events))
+
+    async def ask(self, *events: ChatEvent, **fields: Any) -> list[Delta]:
+        messages = list(state_of(created(), *events).messages)
+        return await self.stream(
+            ModelRequest(messages, fields.pop("tools", ()), **fields)
+        )
+
+    async def stream(self, request: ModelRequest) -> list[Delta]:
+        async with aclosing(self.provider.stream(request)) as deltas:
+            return [delta async for delta in deltas]
+
+
+@asynccontextmanager
+async def recorded(chosen: VendorModel | Api) -> AsyncIterator[Recorded]:
+    """The provider of a model, or of the usual one of an API."""
+    quiet_libraries()
+    model = MODELS[chosen] if isinstance(chosen, str) else chosen
+    timeout = httpx2.Timeout(5)
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        made.requests.append(wire.loads(request.content))
+        made.headers.append(request.headers)
+        headers = {"content-type": "text/event-stream"}
+        return httpx2.Response(
+            200, headers=headers, stream=_Body(made.bodies.pop(0), 100)
+        )
+
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(answer), event_hooks={"response": [hear]}
+    ) as http:
+        flavor = flavor_of(model, http, timeout)
+        made = Recorded(VendorProvider(flavor, secrets=frozenset()))
+        yield made
+
+
+def said(deltas: Sequence[Delta]) -> MessageAppended:
+    """The message that these deltas come to, as the worker commits it."""
+    assembly = Assembly(lambda: NOW)
+    for delta in deltas:
+        assembly.take(delta)
+    return MessageAppended(at=NOW, role="assistant", parts=assembly.parts())
+
+
+def messages_of(*events: ChatEvent) -> list[Message]:
+    return list(state_of(created(), *events).messages)
