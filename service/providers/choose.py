@@ -24,6 +24,9 @@ Vendor = Literal["openai", "anthropic"]
 Api = Literal["chat", "responses", "messages"]
 """What is spoken: OpenAI has two, chat completions and responses; Anthropic has one."""
 
+SILENCE_S = 600.0
+"""Slow reasoning models are silent for minutes."""
+
 KEYS: Mapping[Vendor, str] = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -50,6 +53,13 @@ def default_api(vendor: Vendor, base_url: str | None) -> Api:
     if vendor == "anthropic":
         return "messages"
     return "responses" if base_url is None else "chat"
+
+
+def name_of(chosen: VendorModel) -> str:
+    """What a vendor's provider is called in errors, in the log and in metrics."""
+    if chosen.vendor == "openai" and chosen.base_url is not None:
+        return "openai-compat"
+    return chosen.vendor
 
 
 def choose(
@@ -84,9 +94,12 @@ def choose(
 
 @asynccontextmanager
 async def open_provider(
-    chosen: VendorModel | None, *, scripted_rate: float
+    chosen: VendorModel | None, *, scripted_rate: float, silence_s: float = SILENCE_S
 ) -> AsyncIterator[Provider]:
-    """The provider, with its connections; closed on exit."""
+    """The provider, with its connections; closed on exit.
+
+    A connection that is silent for `silence_s` is broken.
+    """
     if chosen is None:
         yield Scripted(rate=scripted_rate)
         return
@@ -94,7 +107,7 @@ async def open_provider(
     await asyncio.to_thread(_load)
     from service.providers.vendor.model import open_vendor
 
-    async with open_vendor(chosen) as provider:
+    async with open_vendor(chosen, silence_s=silence_s) as provider:
         yield provider
 
 
