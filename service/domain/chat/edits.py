@@ -94,8 +94,10 @@ def _settings(
     wanted = given or TurnSettings()
     if kept is None:
         return given
+    # a model's name means something to the config that it was given for
+    other = wanted.model_config_id not in (None, kept.model_config_id)
     merged = TurnSettings(
-        model=wanted.model or kept.model,
+        model=wanted.model or (None if other else kept.model),
         model_config_id=wanted.model_config_id or kept.model_config_id,
         reasoning_effort=wanted.reasoning_effort or kept.reasoning_effort,
         plan_mode=wanted.plan_mode,

@@ -129,9 +129,9 @@ def test_what_failed_is_tried_again_at_its_time() -> None:
 
 def test_a_wish_to_compact_comes_before_the_end_of_the_turn() -> None:
     asked = [*an_idle_chat(), compaction_requested()]
-    assert next_action(state_of(*asked)) == Compact()
+    assert next_action(state_of(*asked)) == Compact("manual")
     begun = [*asked, acquired(2), attempt(8, 1, "compaction")]
-    assert next_action(state_of(*begun)) == Compact()
+    assert next_action(state_of(*begun)) == Compact("manual")
     done = [*begun, assistant("in short", epoch=8, attempt=1)]
     assert next_action(state_of(*done, committed(8, kind="compaction"))) == (
         EndTurn("complete")

@@ -10,6 +10,8 @@ from service.domain.chat.transitions import classify
 from service.domain.events.chat import ChatEvent, TurnSettings
 from tests.builders import (
     BROWSER,
+    CHILD,
+    OWNER,
     a_chat,
     a_request,
     a_turn,
@@ -31,6 +33,7 @@ from tests.builders import (
     given_state,
     interrupt_requested,
     interruption_finished,
+    model_changed,
     plan_mode_changed,
     promote_queued,
     queue_cleared,
@@ -105,6 +108,24 @@ def test_an_edit_keeps_the_settings_that_it_does_not_give() -> None:
     other = chat.when(edit(2, settings=TurnSettings(model="m2"))).events[-1]
     both = TurnSettings(model="m2", reasoning_effort="high")
     assert other == user("rather", settings=both)
+
+
+def test_an_edit_asks_the_model_that_the_message_had_asked() -> None:
+    asked = TurnSettings(model="m1", model_config_id=CHILD)
+    chat = given(created(), user(settings=asked), model_changed(OWNER))
+    again = chat.when(edit(2))
+    assert again.events[-1] == user("rather", settings=asked)
+    assert again.state.model_config_id == CHILD
+
+
+def test_an_edit_that_asks_another_config_forgets_the_name_of_the_old_one() -> None:
+    asked = TurnSettings(model="m1", model_config_id=CHILD, reasoning_effort="high")
+    chat = given(created(), user(settings=asked))
+    other = chat.when(edit(2, settings=TurnSettings(model_config_id=OWNER)))
+    kept = TurnSettings(model_config_id=OWNER, reasoning_effort="high")
+    assert other.events[-1] == user("rather", settings=kept)
+    same = chat.when(edit(2, settings=TurnSettings(model_config_id=CHILD)))
+    assert same.events[-1] == user("rather", settings=asked)
 
 
 def test_an_edit_has_the_plan_mode_that_the_chat_has_by_now() -> None:

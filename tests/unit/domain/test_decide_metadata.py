@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from tests.builders import (
     interrupt_requested,
     labels_changed,
     model_changed,
+    name_chat,
     pinned,
     plan_mode_changed,
     queued,
@@ -42,6 +44,8 @@ from tests.builders import (
     turn_failed,
     unpinned,
     update,
+    usage,
+    usage_recorded,
     user,
     workspace_bound,
 )
@@ -63,6 +67,45 @@ RESTING = [
 
 def a_child(*then: ChatEvent) -> list[ChatEvent]:
     return [created(parent_chat_id=CHAT, root_chat_id=CHAT), user(), *then]
+
+
+# names that models think of
+
+
+def test_a_title_of_a_model_is_taken_and_charged() -> None:
+    spent = {"usage": usage(9), "cost_micros": 7, "runtime_ms": 80}
+    outcome = given(*a_turn()).when(name_chat("noon", **spent))
+    outcome.then(
+        title_changed("noon").model_copy(update={"source": "model"}),
+        usage_recorded(**spent),
+    )
+    assert (outcome.state.title, outcome.state.title_source) == ("noon", "model")
+
+
+@pytest.mark.parametrize(
+    ("title", "fields"),
+    [("noon", {"expected_title": "dawn"}), (None, {}), ("hello", {})],
+    ids=["renamed meanwhile", "none came of it", "the same"],
+)
+def test_what_a_title_took_is_charged_whatever_comes_of_it(
+    title: str | None, fields: dict[str, Any]
+) -> None:
+    outcome = given(*a_turn()).when(name_chat(title, **fields))
+    outcome.then(usage_recorded())
+    assert replace(outcome.state, version=4) == outcome.before
+
+
+@pytest.mark.parametrize("chat", [*ACTIVE, *RESTING])
+def test_a_name_disturbs_no_turn_and_moves_no_chat(chat: list[ChatEvent]) -> None:
+    outcome = given(*chat).when(name_chat())
+    before = outcome.before
+    kept = {"title": before.title, "title_source": before.title_source}
+    assert replace(outcome.state, version=before.version, **kept) == before
+
+
+def test_an_archived_chat_can_be_named() -> None:
+    gone = given(*an_idle_chat(), chat_archived()).when(name_chat())
+    assert [event.type for event in gone.events] == ["title_changed", "usage_recorded"]
 
 
 # change
