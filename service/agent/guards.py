@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.agent.scope import Scope
-from service.providers.provider import Delta, ProviderError
+from service.providers.provider import Delta, Finish, ProviderError
 
 
 class Clock(Protocol):
@@ -71,6 +71,9 @@ async def listen(
                     break
                 silence.heard()
                 take(delta)
+                if isinstance(delta, Finish):
+                    # nothing follows, however long the connection stays open
+                    break
             silence.end()
     except Exception as error:
         silence.end()

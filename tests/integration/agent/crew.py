@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +23,23 @@ from service.agent.worker import Pace, Runnable, Worker
 from service.db.pool import Database, Pool
 from service.domain.chat.state import ChatState, Status
 from service.domain.commands.chat import ChatCommand
-from service.domain.events.chat import ChatEvent
+from service.domain.events.chat import ChatEvent, ModelRef, Purpose, Usage
 from service.eventstore import codec, store
 from service.eventstore.handle import Chats, Handled
 from service.eventstore.records import RecordedEvent, StreamName
 from service.lease import Leases
 from service.live.flush import Flusher
 from service.metrics import Metrics
-from service.providers.models import Models, OneModel
-from service.providers.provider import Delta, Finish, ModelRequest, Provider, TextDelta
+from service.providers.models import Model, Models, OneModel
+from service.providers.provider import (
+    Delta,
+    Finish,
+    ModelRequest,
+    Provider,
+    ProviderError,
+    TextDelta,
+    UsageReport,
+)
 from service.providers.scripted import Scripted
 from service.tools.clock import clock
 from service.tools.registry import Registry, Tool
@@ -297,3 +312,47 @@ class Halting(Chats):
             self.halted.set()
             await self.go_on.wait()
         return await super().execute(chat_id, command, **how)
+
+
+class Switchboard:
+    """Models as an operator has set them up; an error where one cannot be asked."""
+
+    def __init__(
+        self,
+        default: Model | ProviderError,
+        configs: Mapping[UUID, Model | ProviderError] = MappingProxyType({}),
+        *,
+        compaction: Model | None = None,
+    ) -> None:
+        self.default = default
+        self.configs = dict(configs)
+        self.compaction = compaction
+
+    async def resolve(
+        self,
+        *,
+        owner_id: UUID,
+        model_config_id: UUID | None,
+        purpose: Purpose = "turn",
+    ) -> Model:
+        found = self.default
+        if model_config_id is not None:
+            found = self.configs.get(model_config_id, found)
+        if purpose == "compaction" and self.compaction is not None:
+            found = self.compaction
+        if isinstance(found, ProviderError):
+            raise found
+        return found
+
+
+def a_model(
+    provider: Provider, name: str = "m1", config: UUID | None = None, **fields: Any
+) -> Model:
+    """A model that is asked for no titles."""
+    ref = ModelRef(provider=provider.name, model=name, model_config_id=config)
+    return Model(provider, ref, names_chats=False, **fields)
+
+
+def used(tokens: int, **fields: Any) -> UsageReport:
+    """What a prompt of so many tokens took."""
+    return UsageReport(Usage(input_tokens=tokens, output_tokens=10, **fields))
