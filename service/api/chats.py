@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from uuid import UUID, uuid4
 
 from psycopg.errors import UndefinedTable
@@ -9,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.body import idempotency_key, read_body
-from service.api.context import context_of, load_chat, subject_of
+from service.api.context import Context, context_of, load_chat, subject_of
 from service.api.fields import VERSION_MAX
 from service.api.freshness import STALE, wait_for_version
 from service.api.perform import (
@@ -28,9 +30,16 @@ from service.domain.chat.public import public_chat
 from service.domain.chat.title import fallback_title
 from service.domain.commands.chat import CreateChat
 from service.domain.ids import UserId, derive_chat_id
+from service.domain.prompt_text import bounded
+from service.domain.prompts import CURRENT_PROMPT, NO_PROMPT
 from service.errors import FieldError, Rejection
 from service.readmodels.chats import ChatFilters, Extras, get_extras
 from service.readmodels.chats import list_chats as read_chats
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 5.0
+"""For a setting that is nearly always known already."""
 
 SHOWN = ("chats", "cursors")
 """Read models that a row of a list is made of."""
@@ -42,6 +51,7 @@ async def create_chat(request: Request) -> Response:
     key = idempotency_key(request)
     body = await read_body(request, CreateChatBody)
     chat_id = new_chat_id(subject, key)
+    default_prompt, deployment_prompt = await _first_prompts(context_of(request))
     command = CreateChat(
         now=context_of(request).now(),
         organization_id=_organization(subject, body.organization_id),
@@ -54,6 +64,8 @@ async def create_chat(request: Request) -> Response:
         labels=body.labels,
         plan_mode=body.plan_mode or "",
         client_tools=body.tools(),
+        default_prompt=default_prompt,
+        deployment_prompt=deployment_prompt,
     )
     await may_begin(request, subject, chat_id, key=key)
     asked = Asked(CHATS, body, key)
@@ -140,6 +152,21 @@ def _filters(query: Query) -> ChatFilters | None:
 def new_chat_id(subject: Subject, key: str | None) -> UUID:
     """Derived from the key, so that a retry comes back to the same chat."""
     return uuid4() if key is None else derive_chat_id(UserId(subject.user_id), key)
+
+
+async def _first_prompts(context: Context) -> tuple[int, str]:
+    """The number of our prompt, and the operator's text; ours if that is unreadable."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            included, text = await context.deployment_prompt()
+    except Exception:
+        # a setting that cannot be read keeps nobody from creating chats
+        logger.warning("the deployment prompt cannot be read", exc_info=True)
+        return CURRENT_PROMPT, ""
+    added = bounded(text)
+    if text and not added:
+        logger.warning("the deployment prompt has nothing that can be seen")
+    return CURRENT_PROMPT if included else NO_PROMPT, added
 
 
 def _organization(subject: Subject, given: UUID | None) -> UUID:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NoReturn
@@ -16,13 +16,38 @@ from service.auth.bearer import Bearer
 from service.auth.policy import Action, Resource, Subject, allowed
 from service.auth.tickets import Tickets
 from service.db.pool import Pool
+from service.domain.events.chat import Purpose
 from service.domain.ids import ChatId
 from service.errors import Rejection
 from service.eventstore.fold import Loaded
 from service.eventstore.handle import Chats
 from service.metrics import Metrics
+from service.providers.models import Model, Models
+from service.providers.provider import ProviderError
 from service.stream.feeds import Feeds
 from service.stream.hub import Hub
+
+DeploymentPrompt = Callable[[], Awaitable[tuple[bool, str]]]
+"""Whether new chats are told our default prompt, and what the operator adds to it."""
+
+
+async def only_the_default() -> tuple[bool, str]:
+    """The operator adds nothing."""
+    return True, ""
+
+
+class NoModels:
+    """Of a process that has no models: whoever wants to ask one is told so."""
+
+    async def resolve(
+        self,
+        *,
+        owner_id: UUID,
+        model_config_id: UUID | None,
+        purpose: Purpose = "turn",
+    ) -> Model:
+        """There is none."""
+        raise ProviderError("config", "this process asks no models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +70,8 @@ class Context(Vitals):
     hub: Hub
     feeds: Feeds
     now: Callable[[], datetime]
+    models: Models = field(default_factory=NoModels)
+    deployment_prompt: DeploymentPrompt = only_the_default
     stream_lifetime_s: float = 600.0
 
 

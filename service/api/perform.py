@@ -81,13 +81,14 @@ async def may_begin(
         await context.limits.turn(context.pool, subject.user_id, state)
     except TooMany:
         # what was accepted once is answered again, however many run by now
-        if key is None or not await _was_accepted(request, subject, chat_id, key):
+        if key is None or not await was_accepted(request, subject, chat_id, key):
             raise
 
 
-async def _was_accepted(
+async def was_accepted(
     request: Request, subject: Subject, chat_id: UUID, key: str
 ) -> bool:
+    """Whether the chat's log has what was asked with this key."""
     stream = StreamName(CHAT, chat_id)
     async with context_of(request).pool.connection() as connection:
         scoped = scoped_key(subject, key)

@@ -76,6 +76,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "nothing-to-compact": Kind(409, "There is nothing to compact"),
     "chat-active": Kind(409, "The chat or one of its family is active"),
     "title-changed": Kind(409, "The title has changed"),
+    "no-model": Kind(409, "There is no model to ask"),
     "state-valid": Kind(409, "The chat is in a legal state"),
     "stale-worker": Kind(409, "Another worker holds the chat"),
     "chat-exists": Kind(409, "The chat exists already"),
@@ -93,6 +94,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "overloaded": Kind(503, "Too much is waiting to be written"),
     "outcome-unknown": Kind(503, "The outcome is unknown"),
     "read-model-behind": Kind(503, "A read model is behind"),
+    "no-title": Kind(503, "The model gave no title"),
     "newer-event": Kind(503, "A newer release has written to this chat"),
 }
 

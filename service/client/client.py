@@ -140,6 +140,15 @@ class Client:
         body = {} if message_id is None else {"message_id": message_id}
         await self._on(chat, "/read", body, key=key)
 
+    async def regenerate_title(self, chat: ChatRef, *, key: str | None = None) -> Chat:
+        """Have a model give the chat a title; who renamed it meanwhile wins."""
+        return cast(Chat, await self._on(chat, "/title/regenerate", {}, key=key))
+
+    async def propose_title(self, chat: ChatRef) -> str:
+        """A title that a model thinks of; the chat does not change."""
+        told = await self._on(chat, "/title/propose", {}, key=None)
+        return cast(str, told["title"])
+
     async def get(self, chat: ChatRef, *, at_version: int | None = None) -> Chat:
         """The chat as it is now, or as it was at a version."""
         return cast(Chat, await self._http.get(_path(chat), at_version=at_version))

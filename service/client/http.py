@@ -27,6 +27,8 @@ LONGEST_WAIT_S = 60.0
 """For a rate limit; all of them are told by the minute."""
 
 _AWAY = frozenset({500, 502, 503, 504})
+NO_TITLE = "no-title"
+"""The one problem of these that is an answer: a model was asked, and would be again."""
 
 
 @dataclass(eq=False)
@@ -161,7 +163,7 @@ class Http:
 def _again_in_s(response: httpx2.Response, pause_s: float) -> float | None:
     """Seconds until it is worth while to ask again; None: this is the answer."""
     if response.status_code in _AWAY:
-        return pause_s
+        return None if _api_error(response).slug == NO_TITLE else pause_s
     if response.status_code == 429 and _api_error(response).slug == RATE_LIMITED:
         told = response.headers.get("retry-after", "")
         wish_s = float(told) if told.isascii() and told.isdigit() else pause_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from projections.registry import PROJECTIONS
 from projections.runner import ProjectionRunner
 from projections.tables import make_read_models
 from service import wire
-from service.api.context import Context
+from service.api.context import Context, NoModels
 from service.api.routes import build_api
 from service.api.server import HttpServer, bind, url_of
 from service.auth.bearer import Bearer, hash_token, new_token
@@ -25,12 +25,35 @@ from service.db.pool import connect
 from service.metrics import Metrics
 from service.platform.tokens import insert_token
 from service.platform.users import FIRST_USER, ensure_first_user, ensure_user
+from service.providers.models import Model, Models
 from service.subscription.wakeup import Wakeup
 from tests.fixtures.stack import Stack
 
 OTHER_USER = UUID(int=0xB0B)
 ORIGIN = "https://app.example"
 PATIENCE_S = 20.0
+
+
+@dataclass
+class Switched:
+    """Models that a test may bring."""
+
+    now: Models = field(default_factory=NoModels)
+
+    async def resolve(self, **wanted: Any) -> Model:
+        return await self.now.resolve(**wanted)
+
+
+@dataclass
+class Prompted:
+    """What the operator says to new chats, until a test changes it."""
+
+    now: tuple[bool, str] | Exception = (True, "")
+
+    async def __call__(self) -> tuple[bool, str]:
+        if isinstance(self.now, Exception):
+            raise self.now
+        return self.now
 
 
 @dataclass
@@ -41,6 +64,8 @@ class Api:
     http: httpx2.AsyncClient
     token: str
     other_token: str
+    models: Switched
+    prompt: Prompted
     user_id: UUID = FIRST_USER
 
     @property
@@ -99,6 +124,7 @@ def bearer(token: str) -> dict[str, str]:
 async def api(stack: Stack) -> AsyncIterator[Api]:
     await make_read_models(stack.database, PROJECTIONS)
     tokens = [await _token(stack, user) for user in (FIRST_USER, OTHER_USER)]
+    models, prompt = Switched(), Prompted()
     context = Context(
         chats=stack.chats,
         pool=stack.pool,
@@ -108,6 +134,8 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         feeds=stack.feeds,
         metrics=Metrics(),
         now=stack.now,
+        models=models,
+        deployment_prompt=prompt,
     )
     listening = bind("127.0.0.1", 0)
     server = HttpServer(build_api(context, cors_origins=[ORIGIN]), listening)
@@ -117,7 +145,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
     async with httpx2.AsyncClient(
         base_url=url_of(listening), headers=bearer(tokens[0]), timeout=PATIENCE_S
     ) as http:
-        yield Api(stack, http, *tokens)
+        yield Api(stack, http, *tokens, models, prompt)
     stack.hub.end("shutdown")
     stack.feeds.end("shutdown")
     server.stop()

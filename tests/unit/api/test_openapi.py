@@ -39,6 +39,10 @@ WITH_EXAMPLES = (
 )  # fmt: skip
 
 
+UNKEYED = {"post_stream_tickets", "post_chats_one_title_propose"}
+"""What leaves nothing that a repetition could find."""
+
+
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
     for path, item in openapi_document()["paths"].items():
         for operation in item.values():
@@ -96,7 +100,9 @@ def test_every_answer_to_a_command_tells_the_version() -> None:
         if "{chat_id}" in path or path == "/api/v1/chats":
             (answer,) = (a for s, a in operation["responses"].items() if s < "300")
             told = [*answer["headers"]]
-            assert told[:2] == ["Parley-Version", "Idempotent-Replayed"], path
+            assert told[0] == "Parley-Version", path
+            if operation["operationId"] not in UNKEYED:
+                assert told[1] == "Idempotent-Replayed", path
 
 
 def test_every_body_is_bounded_and_typed() -> None:
@@ -126,7 +132,7 @@ def test_every_command_takes_an_idempotency_key() -> None:
         for _, operation in operations()
         if not operation["operationId"].startswith("get_")
     }
-    assert taking == commands - {"post_stream_tickets"}
+    assert taking == commands - UNKEYED
 
 
 @pytest.mark.parametrize("model", WITH_EXAMPLES)

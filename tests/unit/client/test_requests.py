@@ -47,6 +47,12 @@ CALLS: dict[str, tuple[Call, str, str, dict[str, Any] | None]] = {
     ),
     "read": (lambda c: c.read(CHAT, 5), "POST", f"{PATH}/read", {"message_id": 5}),
     "read_all": (lambda c: c.read(CHAT), "POST", f"{PATH}/read", {}),
+    "regenerate_title": (
+        lambda c: c.regenerate_title(CHAT), "POST", f"{PATH}/title/regenerate", {},
+    ),
+    "propose_title": (
+        lambda c: c.propose_title(CHAT), "POST", f"{PATH}/title/propose", {},
+    ),
     "get": (lambda c: c.get(CHAT), "GET", PATH, None),
     "get_then": (
         lambda c: c.get(CHAT, at_version=2), "GET", f"{PATH}?at_version=2", None,
@@ -97,7 +103,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_method_asks_for_what_it_says(name: str) -> None:
     call, method, url, body = CALLS[name]
-    recorder = Recorder(answer({"prompts": []}))
+    recorder = Recorder(answer({"prompts": [], "title": "x"}))
     async with recorder.client() as client:
         await call(client)
     (asked,) = recorder.asked
@@ -164,6 +170,16 @@ async def test_other_refusals_are_told_at_once(waited: list[float]) -> None:
     async with Recorder(full).client() as client:
         with pytest.raises(ApiError):
             await client.send(CHAT, "hi")
+    assert waited == []
+
+
+async def test_a_model_that_gave_no_title_is_not_asked_again(
+    waited: list[float],
+) -> None:
+    none = answer({"type": "/problems/no-title"}, 503, **{"retry-after": "1"})
+    async with Recorder(none).client() as client:
+        with pytest.raises(ApiError):
+            await client.propose_title(CHAT)
     assert waited == []
 
 
