@@ -20,6 +20,7 @@ from projections.projection import Entry, Projection, Statement
 from service.db.pool import Connection
 from service.domain.ids import CHAT
 from service.errors import Fault
+from service.eventstore.codec import ERASED
 from service.eventstore.records import RecordedEvent
 
 _POISON_CLASSES = frozenset({"22", "23", "54"})
@@ -94,7 +95,9 @@ async def apply_items(
     if gone := purged(items):
         projection = checkpoint.projection
         await execute(connection, projection, projection.purged(gone))
-        await checkpoints.unpark(connection, projection, CHAT, gone)
+        if ERASED not in projection.types:
+            # else what is left is for a retry
+            await checkpoints.unpark(connection, projection, CHAT, gone)
     return len(entries)
 
 

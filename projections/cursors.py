@@ -53,7 +53,7 @@ class _Course:
         version = self.version = entry.recorded.version
         match entry.event:
             case MessageAppended() as event:
-                answers = event.role == "assistant" and event.visibility != "model"
+                answers = event.role == "assistant" and event.visibility == "both"
                 if answers and self.first_unread is None:
                     self.first_unread = version
             case HistoryTruncated(from_id=from_id):

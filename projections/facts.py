@@ -14,6 +14,7 @@ from service.domain.events.chat import (
     ChatUnpinned,
     LabelsChanged,
     McpServersChanged,
+    MessageAppended,
     ModelChanged,
     PlanModeChanged,
     StateReconciled,
@@ -63,6 +64,8 @@ def changed_facts(event: ChatEvent) -> dict[str, Any]:
             return {"archived": True, "pin_key": None}
         case ChatUnarchived() | StateReconciled():
             return {"archived": False}
+        case MessageAppended():
+            return _wanted(event)
         case _:
             return _settings(event)
 
@@ -80,6 +83,14 @@ def _settings(event: ChatEvent) -> dict[str, Any]:
             return {"mcp_server_ids": event.mcp_server_ids}
         case _:
             return {}
+
+
+def _wanted(event: MessageAppended) -> dict[str, Any]:
+    """The model that a user's message asks for is the chat's from there on."""
+    model = event.settings.model_config_id if event.settings is not None else None
+    if model is None or event.role != "user" or event.visibility == "model":
+        return {}
+    return {"model_config_id": model}
 
 
 def _forked(event: ChatForked) -> dict[str, Any]:

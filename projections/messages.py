@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from projections.projection import Entry, Projection, Row, Statement
+from service.domain.chat.public import public_usage
 from service.domain.events.chat import (
     HistoryTruncated,
     MessageAppended,
@@ -18,7 +19,7 @@ INSERT INTO read.messages__v{v}
 SELECT u.* FROM json_to_recordset(%s) AS u (
   chat_id uuid, id int, role text, visibility text, parts jsonb,
   created_at timestamptz, created_by uuid, settings jsonb, queued_id int,
-  epoch int, attempt int)
+  epoch int, attempt int, model_config_id uuid, usage jsonb)
 ON CONFLICT (chat_id, id) DO NOTHING
 """
 
@@ -66,6 +67,8 @@ def _row(entry: Entry, event: MessageAppended) -> Row:
         "queued_id": event.queued_id,
         "epoch": event.epoch,
         "attempt": event.attempt,
+        "model_config_id": event.model_config_id,
+        "usage": public_usage(event.usage),
     }
 
 

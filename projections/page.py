@@ -15,13 +15,14 @@ from pydantic import ValidationError
 
 from projections.checkpoint import Checkpoint, Place
 from projections.projection import Entry
+from projections.remains import left_of
 from service.db.pool import Connection
 from service.domain.events.chat import ChatEvent
 from service.domain.ids import CHAT
 from service.domain.upcasters import CURRENT
 from service.errors import Fault, FutureEvent
 from service.eventstore import store
-from service.eventstore.codec import STREAM_PURGED, decode
+from service.eventstore.codec import ERASED, STREAM_PURGED, decode
 from service.eventstore.records import RecordedEvent
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -156,8 +157,9 @@ def decode_items(
 def decode_item(recorded: RecordedEvent, types: Collection[str]) -> Item:
     """Decode an event of one of `types`; keeps what is wrong with it.
 
-    Raises FutureEvent for any event of a chat that a newer release wrote: the newer
-    release's projection may want it, and shares this one's checkpoint.
+    Who wants erased events gets what is left of them. Raises FutureEvent for any event
+    of a chat that a newer release wrote: the newer release's projection may want it,
+    and shares this one's checkpoint.
     """
     kind, shape = recorded.type, recorded.schema_version
     if recorded.stream.category != CHAT:
@@ -165,7 +167,7 @@ def decode_item(recorded: RecordedEvent, types: Collection[str]) -> Item:
     if kind not in types and shape <= CURRENT.get(kind, 0):
         return Item(recorded)
     try:
-        return Item(recorded, decode(recorded))
+        return Item(recorded, left_of(recorded) if kind == ERASED else decode(recorded))
     except ValidationError as error:
         return Item(recorded, error=error)
 

@@ -92,7 +92,11 @@ class Projection:
     version: int
     """Goes up when the same events give other rows, or the tables change shape."""
     types: frozenset[str]
-    """The event types that it wants; it gets no others."""
+    """The event types that it wants; it gets no others.
+
+    With `erased` it also gets what is left of erased events of these types; what it has
+    of a purged stream may then stay, if its `purge` says so.
+    """
     tables: Mapping[str, str]
     """Table name, without schema and version -> the column with the stream's id."""
     project: Project

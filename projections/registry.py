@@ -17,11 +17,12 @@ from projections.projection import Projection
 from projections.queue import QUEUE
 from projections.runnable import RUNNABLE
 from projections.search import SEARCH
+from projections.usage_ledger import USAGE_LEDGER
 from projections.watch_feed import WATCH_FEED
 from service.errors import SetupError
 
 PROJECTIONS: tuple[Projection, ...] = (
-    CHATS, CURSORS, MESSAGES, QUEUE, RUNNABLE, SEARCH, WATCH_FEED,
+    CHATS, CURSORS, MESSAGES, QUEUE, RUNNABLE, SEARCH, USAGE_LEDGER, WATCH_FEED,
 )  # fmt: skip
 
 GROUP = "parley.projections"

@@ -47,6 +47,7 @@ from service.domain.events.chat import (
     ChatEvent,
     ChatForked,
     ChatUnarchived,
+    MessageAppended,
     ReadCursorMoved,
     StateReconciled,
     TitleChanged,
@@ -206,7 +207,8 @@ def _kind(event: ChatEvent) -> str | None:
             return "deleted"
         case ChatUnarchived():
             return "created"
-        case ChatForked() | StateReconciled():
+        case ChatForked() | StateReconciled() | MessageAppended():
+            # what a message changes about its chat comes with the status of its turn
             return None
         case _:
             return "chat_change"

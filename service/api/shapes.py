@@ -13,17 +13,25 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain.chat.state import Status
-from service.domain.events.chat import ChatError, ClientType, PlanMode, Role
+from service.domain.events.chat import ChatError, ClientType, PlanMode, Role, Usage
 from service.domain.parts import (
+    FilePart,
     FileReferencePart,
     ReasoningPart,
+    SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
 
 PublicPart = (
-    TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FileReferencePart
+    TextPart
+    | ReasoningPart
+    | ToolCallPart
+    | ToolResultPart
+    | FileReferencePart
+    | SourcePart
+    | FilePart
 )
 
 
@@ -122,6 +130,12 @@ class MessageShape(_Shape):
     queued_id: int | None = Field(
         default=None, description="Its id in the queue, when it came from there."
     )
+    model_config_id: UUID | None = Field(
+        default=None, description="Who gave the answer, or who was asked for it."
+    )
+    usage: Usage | None = Field(
+        default=None, description="Tokens of the call that it is the answer of."
+    )
 
 
 class QueuedShape(_Shape):
@@ -131,6 +145,9 @@ class QueuedShape(_Shape):
     chat_id: UUID
     content: list[PublicPart]
     created_at: datetime
+    model_config_id: UUID | None = Field(
+        default=None, description="The model config that it asks for."
+    )
 
 
 class ChatPage(_Shape):

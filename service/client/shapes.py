@@ -23,6 +23,8 @@ class ChatError(TypedDict):
     detail: NotRequired[str]
     provider: NotRequired[str]
     status_code: NotRequired[int]
+    context_limit: NotRequired[int]
+    """Tokens that would have fitted, when the vendor said so."""
 
 
 class Origin(TypedDict):
@@ -87,6 +89,18 @@ class Retry(TypedDict):
     error: ChatError
 
 
+class Usage(TypedDict, total=False):
+    """Tokens of a model call, as its vendor counted them."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    reasoning_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    context_limit: int
+
+
 class Message(TypedDict):
     """A message of the history. `id` orders the messages of a chat."""
 
@@ -97,6 +111,8 @@ class Message(TypedDict):
     created_at: str
     created_by: NotRequired[str]
     queued_id: NotRequired[int]
+    model_config_id: NotRequired[str]
+    usage: NotRequired[Usage]
 
 
 class QueuedMessage(TypedDict):
@@ -106,6 +122,7 @@ class QueuedMessage(TypedDict):
     chat_id: str
     content: list[Part]
     created_at: str
+    model_config_id: NotRequired[str]
 
 
 class MessagePage(TypedDict):

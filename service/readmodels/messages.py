@@ -13,7 +13,7 @@ from service.domain.times import rfc3339
 
 NEWEST_FIRST = """
 SELECT chat_id, id, role, visibility, parts, created_at, created_by, settings,
-  queued_id, epoch, attempt
+  queued_id, epoch, attempt, model_config_id, usage
 FROM read.messages
 WHERE chat_id = %s AND id > %s::int AND id < %s::int AND visibility IN ('user', 'both')
 ORDER BY id DESC
@@ -22,7 +22,7 @@ LIMIT %s
 
 OLDEST_FIRST = """
 SELECT chat_id, id, role, visibility, parts, created_at, created_by, settings,
-  queued_id, epoch, attempt
+  queued_id, epoch, attempt, model_config_id, usage
 FROM read.messages
 WHERE chat_id = %s AND id > %s::int AND id < %s::int AND visibility IN ('user', 'both')
 ORDER BY id
@@ -61,6 +61,8 @@ class MessageRow:
     queued_id: int | None
     epoch: int | None
     attempt: int | None
+    model_config_id: UUID | None
+    usage: dict[str, int] | None
 
     def public(self) -> dict[str, Any]:
         """The message as clients see it: the shape of `public_message`."""
@@ -75,6 +77,11 @@ class MessageRow:
             message["created_by"] = str(self.created_by)
         if self.queued_id is not None:
             message["queued_id"] = self.queued_id
+        wanted = (self.settings or {}).get("model_config_id")
+        if (model := self.model_config_id or wanted) is not None:
+            message["model_config_id"] = str(model)
+        if self.usage is not None:
+            message["usage"] = self.usage
         return message
 
 

@@ -34,12 +34,15 @@ class QueueRow:
 
     def public(self) -> dict[str, Any]:
         """The queued message as clients see it: the shape of `public_queued`."""
-        return {
+        item: dict[str, Any] = {
             "id": self.id,
             "chat_id": str(self.chat_id),
             "content": self.parts,
             "created_at": rfc3339(self.created_at),
         }
+        if model := (self.settings or {}).get("model_config_id"):
+            item["model_config_id"] = model
+        return item
 
 
 async def list_queue(connection: Connection, chat_id: UUID) -> Sequence[QueueRow]:

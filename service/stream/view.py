@@ -167,7 +167,7 @@ def _content(
         case ChatCreated():
             return [_header(chat_id, after.chat)]
         case MessageAppended():
-            return _appended(chat_id, after, event)
+            return _appended(chat_id, before, after, event)
         case MessageQueued() | QueueItemDeleted() | QueueItemMoved() | QueueCleared():
             return [_queue(chat_id, after.chat)]
         case HistoryTruncated(from_id=from_id):
@@ -231,13 +231,17 @@ def _header(chat_id: UUID, chat: ChatState) -> Payload:
     return "chat_updated", {"chat": public_chat(chat_id, chat)}
 
 
-def _appended(chat_id: UUID, after: View, event: MessageAppended) -> list[Payload]:
+def _appended(
+    chat_id: UUID, before: View, after: View, event: MessageAppended
+) -> list[Payload]:
     message = message_of(event, after.version)
     payloads: list[Payload] = []
     if visible(message):
         payloads.append(("message", _message(chat_id, message)))
     if message.queued_id is not None:
         payloads.append(_queue(chat_id, after.chat))
+    if after.chat.model_config_id != before.chat.model_config_id:
+        payloads.append(_header(chat_id, after.chat))
     return payloads
 
 

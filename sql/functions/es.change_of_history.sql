@@ -9,7 +9,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE type
     WHEN 'chat_created' THEN '{"exists": true, "parent_chat_id": null,
-        "root_chat_id": null, "plan_mode": ""}'
+        "root_chat_id": null, "plan_mode": "", "default_prompt": 0,
+        "deployment_prompt": ""}'
       || (d - '{at,client_tools}'::text[]) || pg_catalog.jsonb_build_object(
         'created_at', d -> 'at', 'client_tools',
         pg_catalog.jsonb_path_query_array(d, '$.client_tools[*].name'))
@@ -20,7 +21,12 @@ AS $$
           'status', 'running', 'turn_id', version, 'action', NULL,
           'compaction', NULL, 'turn_plan_mode',
           coalesce(d #> '{settings,plan_mode}', s -> 'plan_mode'))
-        WHEN d ->> 'role' = 'assistant' AND s ->> 'first_unread' IS NULL
+          || CASE WHEN d #> '{settings,model_config_id}' <> s -> 'model_config_id'
+            THEN pg_catalog.jsonb_build_object('model_config_id',
+              d #> '{settings,model_config_id}', 'context_limit', NULL)
+            ELSE '{}' END
+        WHEN d ->> 'role' = 'assistant' AND d ->> 'visibility' = 'both'
+          AND s ->> 'first_unread' IS NULL
           THEN pg_catalog.jsonb_build_object('first_unread', version)
         ELSE '{}' END
     WHEN 'message_queued' THEN '{}'
@@ -31,11 +37,14 @@ AS $$
         "episode": null, "retry": null, "action": null, "compaction": null}'
       || pg_catalog.jsonb_build_object('epoch', version, 'first_unread', CASE
         WHEN (s ->> 'first_unread')::int < (d ->> 'from_id')::int
-          THEN s -> 'first_unread' END)
+          THEN s -> 'first_unread' END,
+        'summaries', pg_catalog.jsonb_path_query_array(s, '$.summaries[*] ? (@ < $id)',
+          pg_catalog.jsonb_build_object('id', d -> 'from_id')))
     WHEN 'chat_forked' THEN '{"parent_chat_id": null, "root_chat_id": null,
         "children": [], "archived": false, "pin_key": null, "retry": null,
         "first_unread": null, "status": "waiting", "attempt": 0, "action": null,
-        "turn_id": null, "episode": null, "compaction": null, "holder": null}'
+        "turn_id": null, "episode": null, "compaction": null, "holder": null,
+        "context_limit": null}'
       || (d - '{at,actor}'::text[]) || pg_catalog.jsonb_build_object(
         'created_at', d -> 'at', 'epoch', version, 'exists', true,
         'read_up_to', d #> '{origin,version}')

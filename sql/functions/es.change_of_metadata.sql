@@ -18,7 +18,7 @@ AS $$
     WHEN 'workspace_bound' THEN pg_catalog.jsonb_build_object(
       'workspace_id', d -> 'workspace_id')
     WHEN 'model_changed' THEN pg_catalog.jsonb_build_object(
-      'model_config_id', d -> 'model_config_id')
+      'model_config_id', d -> 'model_config_id', 'context_limit', NULL)
     WHEN 'mcp_servers_changed' THEN pg_catalog.jsonb_build_object(
       'mcp_server_ids', d -> 'mcp_server_ids')
     WHEN 'chat_archived' THEN '{"archived": true, "pin_key": null}'
@@ -29,6 +29,7 @@ AS $$
       'first_unread', d -> 'next_unread')
     WHEN 'child_spawned' THEN pg_catalog.jsonb_build_object(
       'children', (s -> 'children') || (d -> 'child_id'))
+    WHEN 'usage_recorded' THEN '{}'
   END
 $$;
 COMMENT ON FUNCTION es.change_of_metadata(jsonb, text, jsonb) IS

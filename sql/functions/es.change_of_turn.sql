@@ -32,10 +32,13 @@ AS $$
     WHEN 'compaction_requested' THEN '{"status": "running", "attempt": 0,
         "holder": null}' || pg_catalog.jsonb_build_object(
         'epoch', version, 'compaction', version)
+    WHEN 'history_compacted' THEN pg_catalog.jsonb_build_object(
+      'summaries', (s -> 'summaries') || (d -> 'summary_id'))
     WHEN 'turn_finished' THEN '{"status": "waiting"}'
     WHEN 'interruption_finished' THEN '{"status": "waiting"}'
     WHEN 'turn_failed' THEN pg_catalog.jsonb_build_object(
-      'status', 'error', 'last_error', d -> 'error')
+      'status', 'error', 'last_error', d -> 'error', 'context_limit',
+      coalesce(d #> '{error,context_limit}', s -> 'context_limit'))
     WHEN 'state_reconciled' THEN pg_catalog.jsonb_build_object(
       'status', 'error', 'last_error', d -> 'error', 'archived', false)
   END || CASE WHEN type IN ('turn_finished', 'interruption_finished',

@@ -15,6 +15,20 @@ AS $$
     'workspace ' || (data ->> 'workspace_id'),
     'model config ' || (data ->> 'model_config_id'),
     'servers ' || (data ->> 'mcp_server_ids'),
+    -- model calls: which was asked, what for, and what it took
+    data ->> 'purpose', CASE WHEN data ? 'asked' OR data ? 'usage' THEN
+      pg_catalog.concat_ws(', ',
+        (data #>> '{asked,provider}') || ' ' || (data #>> '{asked,model}'),
+        'config ' || (data #>> '{asked,model_config_id}'),
+        (data #>> '{usage,input_tokens}') || ' tokens in',
+        (data #>> '{usage,output_tokens}') || ' out',
+        pg_catalog.round((data ->> 'cost_micros')::numeric / 1000000, 6) || ' USD',
+        (data ->> 'runtime_ms') || ' ms') END,
+    CASE WHEN data ? 'summary_id' THEN pg_catalog.concat_ws(', ',
+      data ->> 'source', 'message ' || (data ->> 'summary_id') || ' for all before it',
+      'at ' || (data ->> 'threshold_percent') || ' %',
+      (data ->> 'context_tokens') || ' tokens',
+      'of ' || (data ->> 'context_limit')) END,
     'read up to ' || (data ->> 'message_id'), 'child ' || (data ->> 'child_id'),
     'without ' || (data ->> 'from_id') || ' and all that followed',
     'from ' || (data #>> '{origin,chat_id}') || ' at version '

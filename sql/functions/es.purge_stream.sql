@@ -3,7 +3,8 @@
 -- Locks: es.head FOR UPDATE until commit: appends wait, some 1 s per 50,000 events.
 -- Errors: ES404 no such stream, ES409 purged before, ES422 no actor or no reason,
 -- ES500 from es.append: isolation.
--- What is left of an event is {was, usage}: its type, and tokens that were paid.
+-- What is left of an event is its type (was), and of those that tell of a model call
+-- what it took, of the chat's first or of a fork whose it is: projections/remains.py.
 -- Dropped first: whoever replaces a function must be allowed to execute it, and
 -- roles/0_public.sql has just taken that from its owner.
 DROP FUNCTION IF EXISTS es.purge_stream(text, uuid, text, text);
@@ -48,7 +49,18 @@ BEGIN
   END IF;
   UPDATE es.events AS e SET
     type = 'erased',
-    data = jsonb_build_object('was', e.type, 'usage', e.data -> 'usage'),
+    data = jsonb_strip_nulls(jsonb_build_object('was', e.type) || CASE
+      WHEN e.type IN ('step_committed', 'usage_recorded', 'interruption_finished')
+        THEN jsonb_build_object('kind', e.data -> 'kind',
+          'purpose', e.data -> 'purpose', 'asked', e.data -> 'asked',
+          'model', e.data -> 'model', 'usage', e.data -> 'usage',
+          'cost_micros', e.data -> 'cost_micros',
+          'runtime_ms', e.data -> 'runtime_ms')
+      WHEN e.type IN ('chat_created', 'chat_forked')
+        THEN jsonb_build_object('owner_id', e.data -> 'owner_id',
+          'organization_id', e.data -> 'organization_id',
+          'root_chat_id', e.data -> 'root_chat_id')
+      ELSE '{}' END),
     metadata = '{}',
     idempotency_key = NULL,
     request_hash = NULL

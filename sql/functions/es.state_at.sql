@@ -17,7 +17,9 @@ DECLARE
     "root_chat_id": null, "children": [], "origin": null, "created_at": null,
     "plan_mode": "", "workspace_id": null, "model_config_id": null,
     "mcp_server_ids": [], "client_tools": [], "pin_key": null, "read_up_to": 0,
-    "first_unread": null, "retry": null, "action": null, "compaction": null}';
+    "first_unread": null, "retry": null, "action": null, "compaction": null,
+    "summaries": [], "context_limit": null, "default_prompt": 0,
+    "deployment_prompt": ""}';
   v_border int;
   v_change jsonb;
   v_queue int[] := '{}';

@@ -1,7 +1,8 @@
 -- Checks one stream from its first event: a row per problem, none when intact.
 -- Called by: people, and the command line. Locks: none. Errors: none.
 -- An erased event keeps its hash and its place in the chain; its text is gone, so
--- that is all that is checked of it; a NOTICE tells how many there are.
+-- that is checked of it, and that nothing is left which says more than what was
+-- spent; a NOTICE tells how many there are.
 CREATE OR REPLACE FUNCTION es.verify(stream_category text, stream uuid)
 RETURNS TABLE ("position" bigint, version int, problem text)
 LANGUAGE plpgsql STABLE
@@ -43,6 +44,9 @@ BEGIN
       'the event differs from its payload hash'),
     (v.type = 'erased' AND v.last_type <> 'stream_purged',
       'erased, but the stream was not purged'),
+    (v.type = 'erased' AND v.data - '{was,kind,purpose,asked,model,usage,
+      cost_micros,runtime_ms,owner_id,organization_id,root_chat_id}'::text[]
+      <> '{}', 'erased, but more is left than what was spent'),
     (v.position <= v.position_before, 'the position goes back'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.last_before >= v.version AND v.append_last <> v.last_before,

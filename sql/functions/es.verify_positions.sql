@@ -51,6 +51,9 @@ BEGIN
       SELECT b.type FROM es.events AS b WHERE b.stream_id = v.stream_id
       ORDER BY b.version DESC LIMIT 1
     ), 'erased, but the stream was not purged'),
+    (v.type = 'erased' AND v.data - '{was,kind,purpose,asked,model,usage,
+      cost_micros,runtime_ms,owner_id,organization_id,root_chat_id}'::text[]
+      <> '{}', 'erased, but more is left than what was spent'),
     (v.recorded_at < v.recorded_before, 'the time goes back'),
     (v.version < v.append_last AND v.position_after IS NOT NULL
       AND (v.stream_after, v.last_after) IS DISTINCT FROM

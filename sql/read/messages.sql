@@ -16,6 +16,11 @@ CREATE TABLE IF NOT EXISTS read.messages__v{v} (
   CONSTRAINT messages__v{v}__chat_id__id__pkey PRIMARY KEY (chat_id, id)
 );
 
+-- New in place: null for all that was said before the log knew either.
+ALTER TABLE read.messages__v{v}
+  ADD COLUMN IF NOT EXISTS model_config_id uuid,
+  ADD COLUMN IF NOT EXISTS usage jsonb;
+
 CREATE INDEX IF NOT EXISTS messages__v{v}__prompts__chat_id__id__idx
   ON read.messages__v{v} (chat_id, id)
   WHERE role = 'user' AND visibility IN ('user', 'both');
@@ -43,6 +48,10 @@ COMMENT ON COLUMN read.messages__v{v}.epoch IS
   'Epoch of the attempt that produced it, if one did.';
 COMMENT ON COLUMN read.messages__v{v}.attempt IS
   'Number of that attempt within its epoch.';
+COMMENT ON COLUMN read.messages__v{v}.model_config_id IS
+  'The model config that gave this answer, if one did.';
+COMMENT ON COLUMN read.messages__v{v}.usage IS
+  'Tokens of the call that it is the answer of, as the vendor counted them.';
 
 GRANT SELECT ON read.messages__v{v} TO parley_service, parley_dba;
 
@@ -50,7 +59,8 @@ GRANT SELECT ON read.messages__v{v} TO parley_service, parley_dba;
 DROP VIEW IF EXISTS read.messages;
 CREATE VIEW read.messages WITH (security_invoker = true) AS
 SELECT m.chat_id, m.id, m.role, m.visibility, m.parts, m.created_at,
-  m.created_by, m.settings, m.queued_id, m.epoch, m.attempt
+  m.created_by, m.settings, m.queued_id, m.epoch, m.attempt, m.model_config_id,
+  m.usage
 FROM read.messages__v{v} AS m;
 
 COMMENT ON VIEW read.messages IS

@@ -10,7 +10,14 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from service.db.pool import Connection
-from service.domain.events.chat import ChatEvent
+from service.domain.events.chat import (
+    ChatEvent,
+    GenerationAttemptStarted,
+    HistoryCompacted,
+    ModelRef,
+    Usage,
+    UsageRecorded,
+)
 from service.domain.events.data import encode_data
 from tests import builders as b
 from tests.sql.batch import Batch, append, rows, value
@@ -101,9 +108,47 @@ async def test_long_text_is_cut(service: Connection) -> None:
     assert detail == '"say \\"' + "x" * 55 + '"'
 
 
+CONFIG = UUID(int=7)
+ASKED = ModelRef(provider="anthropic", model="opus", model_config_id=CONFIG)
+USAGE = Usage(input_tokens=7, output_tokens=2)
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
+        (
+            b.committed(2, asked=ASKED, usage=USAGE, cost_micros=1250, runtime_ms=40),
+            f"model, anthropic opus, config {CONFIG}, 7 tokens in, 2 out,"
+            " 0.001250 USD, 40 ms",
+        ),
+        (b.committed(2, kind="tools", runtime_ms=4), "tools"),
+        (
+            GenerationAttemptStarted(
+                at=b.NOW,
+                epoch=2,
+                attempt=1,
+                kind="model",
+                asked=ModelRef(provider="openai", model="gpt"),
+            ),
+            "model, openai gpt",
+        ),
+        (
+            UsageRecorded(
+                at=b.NOW, purpose="title", asked=ASKED, usage=USAGE, actor=b.ACTOR
+            ),
+            f"title, anthropic opus, config {CONFIG}, 7 tokens in, 2 out, by {{actor}}",
+        ),
+        (
+            HistoryCompacted(
+                at=b.NOW,
+                summary_id=9,
+                source="automatic",
+                threshold_percent=70,
+                context_tokens=71000,
+                context_limit=100000,
+            ),
+            "automatic, message 9 for all before it, at 70 %, 71000 tokens, of 100000",
+        ),
         (b.title_changed("tea", "hello"), "tea, before: hello, by {actor}"),
         (b.labels_changed(team="a"), 'labels {{"team": "a"}}, by {actor}'),
         (b.pinned("m"), "sort key m, by {actor}"),

@@ -52,15 +52,56 @@ async def test_content_goes_and_place_stays(
     assert await purge(await open_as(role), stream) == (3, 4, 5)
     assert (await rows(service, KEPT, [stream]))[:3] == kept
     *erased, last = await rows(service, TEXT, [stream])
-    usage = {"input_tokens": 7}
-    assert erased == [
-        ("erased", {"was": "a", "usage": None}, {}, None, None),
-        ("erased", {"was": "b", "usage": usage}, {}, None, None),
-        ("erased", {"was": "c", "usage": usage}, {}, None, None),
-    ]
+    assert erased == [("erased", {"was": was}, {}, None, None) for was in "abc"]
     assert last[:2] == ("stream_purged", {"actor": "dba", "reason": "asked for"})
     assert last[2]["actor"] == "dba"
     UUID(last[2]["id"])
+
+
+SECRETS = {"title": "secret", "response": {"id": "secret"}, "actor": "secret"}
+OWNED = {"owner_id": str(uuid4()), "organization_id": str(uuid4())}
+SPENT = {
+    "asked": {"provider": "anthropic", "model": "m", "model_config_id": str(uuid4())},
+    "usage": {"input_tokens": 7},
+    "cost_micros": 12,
+    "runtime_ms": 30,
+}
+"""What a model call took, and what it cost."""
+
+
+@pytest.mark.parametrize(
+    ("was", "kept"),
+    [
+        ("chat_created", OWNED | {"root_chat_id": str(uuid4())}),
+        ("chat_created", OWNED),
+        ("chat_forked", OWNED),
+        ("step_committed", {"kind": "model", **SPENT}),
+        ("step_committed", {"kind": "model", "model": "of-old", "usage": {}}),
+        ("usage_recorded", {"purpose": "title", **SPENT}),
+        ("interruption_finished", {"asked": SPENT["asked"], "runtime_ms": 30}),
+    ],
+    ids=["child", "created", "forked", "step", "old-step", "title", "interrupted"],
+)
+async def test_what_was_spent_stays_and_whose_it_was(
+    service: Connection, open_as: Open, was: str, kept: dict[str, object]
+) -> None:
+    stream = uuid4()
+    await append(service, stream, was, data=SECRETS | kept)
+    await purge(await open_as("dba"), stream)
+    assert (await rows(service, TEXT, [stream]))[0][1] == {"was": was, **kept}
+
+
+async def test_no_other_event_leaves_what_it_said(
+    service: Connection, open_as: Open
+) -> None:
+    stream = uuid4()
+    data = SECRETS | SPENT | OWNED | {"kind": "model", "purpose": "title"}
+    await append(service, stream, "message_appended", "turn_failed", data=data)
+    await purge(await open_as("dba"), stream)
+    assert [row[1] for row in await rows(service, TEXT, [stream])][:2] == [
+        {"was": "message_appended"},
+        {"was": "turn_failed"},
+    ]
 
 
 async def test_other_streams_are_left_alone(service: Connection, open_as: Open) -> None:

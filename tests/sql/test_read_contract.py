@@ -32,8 +32,14 @@ ROWS: dict[str, type] = {
 JOINED = {
     "cursors": ["chat_id", "read_up_to", "first_unread"],
     "search": ["chat_id", "id", "words"],
-}
-"""Read models that the list of chats joins: what it finds there."""
+    "usage_ledger": [
+        "position", "at", "user_id", "organization_id", "chat_id", "root_chat_id",
+        "model_config_id", "provider", "model", "purpose", "input_tokens",
+        "output_tokens", "cache_read_tokens", "cache_creation_tokens",
+        "reasoning_tokens", "cost_micros", "runtime_ms",
+    ],
+}  # fmt: skip
+"""Read models that the list of chats joins, or that are summed: their columns."""
 
 SQL_TYPES: dict[Any, set[str]] = {
     UUID: {"uuid"},

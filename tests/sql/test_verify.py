@@ -139,6 +139,22 @@ async def test_purged_stream_keeps_the_chain_whole(
     assert told == ["4 erased events: only place and chain were checked"] * 2
 
 
+async def test_a_purge_that_leaves_too_much_is_a_problem(
+    service: Connection, open_as: Open
+) -> None:
+    stream = await written(service)
+    dba, eraser = await open_as("dba"), await open_as("eraser")
+    await dba.execute("SELECT es.purge_stream('chat', %s, 'a', 'r')", [stream])
+    await eraser.execute(
+        'UPDATE es.events SET data = \'{"was": "a", "text": "secret"}\''
+        " WHERE stream_id = %s AND version = 2",
+        [stream],
+    )
+    problem = [(2, "erased, but more is left than what was spent")]
+    assert await rows(service, STREAM, [stream]) == problem
+    assert await rows(service, RANGE, [1, 100]) == problem
+
+
 async def test_erased_without_a_purge_is_a_problem(
     service: Connection, open_as: Open
 ) -> None:

@@ -15,6 +15,7 @@ from service.domain.chat.state import (
     QueuedMessage,
     Retry,
 )
+from service.domain.events.chat import TurnSettings, Usage
 from service.domain.parts import public_part
 from service.domain.times import rfc3339
 
@@ -89,14 +90,32 @@ def public_message(chat_id: UUID, message: Message) -> dict[str, Any]:
         shown["created_by"] = str(message.created_by)
     if message.queued_id is not None:
         shown["queued_id"] = message.queued_id
+    if (model := message.model_config_id or wanted_model(message.settings)) is not None:
+        shown["model_config_id"] = str(model)
+    if (usage := public_usage(message.usage)) is not None:
+        shown["usage"] = usage
     return shown
 
 
 def public_queued(chat_id: UUID, item: QueuedMessage) -> dict[str, Any]:
     """A message that waits in the queue."""
-    return {
+    shown: dict[str, Any] = {
         "id": item.id,
         "chat_id": str(chat_id),
         "content": [public_part(part) for part in item.parts],
         "created_at": rfc3339(item.created_at),
     }
+    if (model := wanted_model(item.settings)) is not None:
+        shown["model_config_id"] = str(model)
+    return shown
+
+
+def wanted_model(settings: TurnSettings | None) -> UUID | None:
+    """The model config that a user's message asks for, if it asks for one."""
+    return None if settings is None else settings.model_config_id
+
+
+def public_usage(usage: Usage | None) -> dict[str, int] | None:
+    """The tokens that were counted; None when none were."""
+    counted = {} if usage is None else usage.model_dump(exclude_none=True)
+    return counted or None

@@ -225,6 +225,7 @@ async def test_lag_counts_events_and_seconds(world: World, pool: Pool) -> None:
             "queue",
             "runnable",
             "search",
+            "usage_ledger",
             "watch_feed",
         ]
         assert {row.events_behind for row in behind} == {2}

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,13 @@ from service.domain.chat.state import (
     PendingAction,
     Retry,
 )
-from service.domain.events.chat import ChatError, ChatEvent, Origin, PendingCall
+from service.domain.events.chat import (
+    ChatError,
+    ChatEvent,
+    Origin,
+    PendingCall,
+    TurnSettings,
+)
 from service.domain.ids import CHAT
 from service.eventstore import codec, store
 from service.eventstore.records import (
@@ -32,6 +39,7 @@ from service.eventstore.records import (
     StreamAppend,
     StreamName,
 )
+from tests import builders as b
 from tests.property.domain.anything import EVENTS
 from tests.property.domain.courses import COURSES, PARKING, Intent, replayed, run
 
@@ -82,6 +90,7 @@ PLAIN = (
     *("last_error", "plan_mode", "pin_key", "read_up_to", "first_unread"),
     *("compaction", "organization_id", "owner_id", "parent_chat_id", "root_chat_id"),
     *("workspace_id", "model_config_id", "origin", "created_at", "updated_at"),
+    *("context_limit", "default_prompt", "deployment_prompt"),
 )
 """What both call by the same name, and hold as one value."""
 
@@ -106,6 +115,7 @@ def summary(state: ChatState) -> dict[str, Any]:
         "messages": len(state.messages),
         "queue": [item.id for item in state.queue],
         "children": list(state.children),
+        "summaries": list(state.summaries),
         "mcp_server_ids": list(state.mcp_server_ids),
         "client_tools": [tool.name for tool in state.client_tools],
         "episode": state.episode,
@@ -148,6 +158,36 @@ async def check(
     newest = summary(states[-1])
     assert told(await state_at(connection, chat, None)) == newest
     assert told(await state_at(connection, chat, len(events) + 5)) == newest
+
+
+FULL = ChatError(message="too long", kind="config", context_limit=4096)
+COMPACTED = b.a_compacted_chat()
+PICKED = TurnSettings(model_config_id=UUID(int=5))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        COMPACTED,
+        [*COMPACTED, b.user(), *b.a_summary(17, 17), b.truncated(17), b.user()],
+        [*COMPACTED, b.truncated(2), b.user("rather")],
+        [*COMPACTED, b.forked(16), b.user("mine")],
+        [*b.a_turn(), b.turn_failed(error=FULL), b.user(), b.turn_failed(5)],
+        [*b.a_turn(), b.turn_failed(error=FULL), b.user(settings=PICKED)],
+        [*b.a_turn(), b.turn_failed(error=FULL), b.model_changed(None)],
+        [*b.a_turn(), b.turn_failed(error=FULL), b.forked(5)],
+        [*b.an_idle_chat(), b.usage_recorded(), b.title_changed()],
+        [b.created(default_prompt=2, deployment_prompt="be kind"), b.user()],
+    ],
+    ids=[
+        *("compacted", "edited-after", "edited-before", "forked", "too-long"),
+        *("picked-another", "changed-model", "forked-too-long", "named", "prompts"),
+    ],
+)
+async def test_state_at_knows_summaries_and_limits(
+    connection: Connection, events: list[ChatEvent]
+) -> None:
+    await check(connection, events, range(len(events) + 1))
 
 
 @REAL
