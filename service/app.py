@@ -13,49 +13,48 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 from projections.registry import installed
 from projections.runner import ProjectionRunner
 from projections.tables import make_read_models
+from service.agent.guards import Patience
 from service.agent.means import Means
+from service.agent.sources import Sources
 from service.agent.worker import Pace, Worker
 from service.api.context import Vitals
 from service.api.host import ApiHost, Host, VitalsHost
 from service.api.server import bind, url_of
 from service.auth.bearer import Bearer, hash_token, new_token
 from service.auth.policy import SCOPES
-from service.db.guard import Guard
 from service.db.migrate import migrate, schema_state
 from service.db.pool import Database, Pool, connect
-from service.db.source import Databases, open_database, say
+from service.db.source import open_database, say
 from service.errors import Fault, SetupError
-from service.eventstore.appender import Appender
-from service.eventstore.handle import Chats
 from service.lease import Leases
 from service.live.flush import Flusher
 from service.live.janitor import Janitor
-from service.metrics import Metrics
+from service.parts import Parts, Tasks, asked_by, open_parts
 from service.platform.tokens import insert_token
 from service.platform.users import ensure_first_user
-from service.providers.choose import VendorModel, choose, open_provider
-from service.providers.models import OneModel
 from service.providers.provider import Provider
 from service.readmodels.runnable import FreeChat, runnable_chats
 from service.settings import Role, Settings
-from service.subscription.listener import LOG_CHANNEL, Listener
-from service.subscription.tail import Tail
+from service.subscription.listener import LOG_CHANNEL
 from service.tools.clock import clock
 from service.tools.registry import Registry
 
 logger = logging.getLogger(__name__)
 
 ALL_ROLES: frozenset[Role] = frozenset({"api", "worker", "projector"})
+
+ASKING: frozenset[Role] = frozenset({"api", "worker"})
+"""Roles that ask models: for titles, and for everything else."""
 
 
 class PartEnded(Fault):
@@ -70,39 +69,6 @@ class Started:
     """None for a process without the role api."""
     token: str | None
     database_url: str
-
-
-@dataclass(eq=False, slots=True)
-class Tasks:
-    """The long tasks of the process; the first that ends by itself stops it."""
-
-    stop: asyncio.Event
-    ended: str | None = None
-    running: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def start(self, name: str, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
-        """Run a part until it is cancelled, or told to end once `stop` is set."""
-        task = asyncio.create_task(self._watch(name, work), name=name)
-        self.running.append(task)
-        return task
-
-    async def cancel(self) -> None:
-        """End what still runs."""
-        for task in self.running:
-            task.cancel()
-        await asyncio.gather(*self.running, return_exceptions=True)
-
-    async def _watch(self, name: str, work: Coroutine[Any, Any, object]) -> None:
-        try:
-            await work
-        except Exception:
-            logger.critical("part failed", extra={"part": name}, exc_info=True)
-            self.ended = self.ended or name
-        else:
-            if not self.stop.is_set():
-                logger.critical("part ended", extra={"part": name})
-                self.ended = self.ended or name
-        self.stop.set()
 
 
 async def run_service(
@@ -121,8 +87,8 @@ async def run_service(
     Raises SetupError when it cannot start, PartEnded when a part gave up.
     """
     # first: what cannot work is known before a database is started for nothing
-    if "worker" in roles:
-        chosen_model(settings)
+    asks = not roles.isdisjoint(ASKING)
+    asked = asked_by(settings, data_dir, asks=asks, provider=provider)
     port = settings.port if "api" in roles else settings.metrics_port
     listening = None if port is None else bind(settings.host, port)
     async with AsyncExitStack() as stack:
@@ -135,67 +101,12 @@ async def run_service(
         await _check_schema(databases.main)
         tasks = Tasks(stop)
         parts = await stack.enter_async_context(
-            _parts(settings, databases, tasks, provider)
+            open_parts(settings, databases, tasks, asked)
         )
         stack.push_async_callback(tasks.cancel)
         await _run(parts, settings, roles, listening, on_started)
     if tasks.ended is not None:
         raise PartEnded(f"{tasks.ended} ended by itself; see the log")
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What more than one role uses."""
-
-    databases: Databases
-    tasks: Tasks
-    guard: Guard
-    pool: Pool
-    appender: Appender
-    chats: Chats
-    listener: Listener
-    metrics: Metrics
-    provider: Provider | None
-    """None: the one that the settings name."""
-
-
-@asynccontextmanager
-async def _parts(
-    settings: Settings,
-    databases: Databases,
-    tasks: Tasks,
-    provider: Provider | None,
-) -> AsyncIterator[Parts]:
-    guard = Guard(settings.guard)
-    async with (
-        Pool(databases.main, guard=guard, size=settings.pool_size) as pool,
-        Appender(
-            databases.main,
-            guard=guard,
-            queue_size=settings.append_queue,
-            deadline_s=settings.append_deadline_s,
-        ) as appender,
-    ):
-        listener, metrics = Listener(databases.direct.dsn), Metrics()
-        metrics.watch("appender", appender.tally)
-        metrics.watch("appends", appender)
-        metrics.watch("listener", listener)
-        metrics.watch("guard", guard)
-        metrics.watch("database", databases.main)
-        metrics.watch("pool", pool)
-        chats = Chats(pool, appender, cache_bytes=settings.state_cache_bytes)
-        metrics.watch("chats", chats)
-        yield Parts(
-            databases=databases,
-            tasks=tasks,
-            guard=guard,
-            pool=pool,
-            appender=appender,
-            chats=chats,
-            listener=listener,
-            metrics=metrics,
-            provider=provider,
-        )
 
 
 async def _run(
@@ -205,16 +116,11 @@ async def _run(
     listening: socket.socket | None,
     on_started: Callable[[Started], None],
 ) -> None:
-    tasks, main = parts.tasks, parts.databases.main
-    tail = Tail(main, poll_interval_s=settings.poll_interval_s)
-    parts.metrics.watch("tail", tail)
-    parts.listener.subscribe(LOG_CHANNEL, tail.ring_log)
-    tail.on_reset(parts.chats.forget_all)
-    tail.subscribe(parts.chats.on_events)
+    tasks, tail, main = parts.tasks, parts.tail, parts.databases.main
     async with AsyncExitStack() as working:
-        worker = _worker(parts, settings, tail) if "worker" in roles else None
+        worker = _worker(parts, settings) if "worker" in roles else None
         host: Host = (
-            _api(parts, settings, tail)
+            _api(parts, settings)
             if "api" in roles
             else VitalsHost(_vitals(parts, settings))
         )
@@ -239,13 +145,15 @@ async def _run(
         await host.stop()
 
 
-def _api(parts: Parts, settings: Settings, tail: Tail) -> ApiHost:
+def _api(parts: Parts, settings: Settings) -> ApiHost:
     return ApiHost(
         chats=parts.chats,
         pool=parts.pool,
-        tail=tail,
+        tail=parts.tail,
         listener=parts.listener,
         metrics=parts.metrics,
+        models=parts.models,
+        catalog=parts.catalog,
         settings=settings,
         now=utc_now,
     )
@@ -272,7 +180,7 @@ def _start_projector(parts: Parts, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator[None]:
+async def _worker(parts: Parts, settings: Settings) -> AsyncIterator[None]:
     """The role worker: takes chats while entered; on exit it gives them back."""
     main, tasks = parts.databases.main, parts.tasks
 
@@ -281,20 +189,10 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
             return await runnable_chats(connection, limit, lease_s=settings.lease_s)
 
     async with (
-        open_provider(
-            chosen_model(settings), scripted_rate=settings.scripted_rate
-        ) as provider,
         Flusher(main) as flusher,
         Leases(main, worker=worker_name(), lease_s=settings.lease_s) as leases,
     ):
-        means = Means(
-            models=OneModel.of(parts.provider or provider),
-            tools=Registry([clock(utc_now)], now=utc_now),
-            flusher=flusher,
-            pool=parts.pool,
-            guard=parts.guard,
-            metrics=parts.metrics.models,
-        )
+        means = _means(parts, settings, flusher)
         pace = Pace(
             slots=settings.worker_slots,
             poll_interval_s=settings.poll_interval_s,
@@ -304,7 +202,7 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
         worker = Worker(
             parts.chats, leases, means, runnable=runnable, pace=pace, now=utc_now
         )
-        tail.subscribe(worker.on_events)
+        parts.tail.subscribe(worker.on_events)
         tasks.start("janitor", Janitor(main).run())
         parts.metrics.watch("worker", worker)
         parts.metrics.watch("lease", worker.heartbeat)
@@ -314,15 +212,19 @@ async def _worker(parts: Parts, settings: Settings, tail: Tail) -> AsyncIterator
             yield
 
 
-def chosen_model(settings: Settings) -> VendorModel | None:
-    """The model that a worker asks; raises SetupError when its key is missing."""
-    return choose(
-        settings.model,
-        base_url=settings.model_base_url,
-        keys={
-            "openai": settings.openai_api_key,
-            "anthropic": settings.anthropic_api_key,
-        },
+def _means(parts: Parts, settings: Settings, flusher: Flusher) -> Means:
+    async def user_prompt(user_id: UUID) -> str:
+        return (await parts.catalog.user(user_id)).custom_prompt
+
+    return Means(
+        models=parts.models,
+        tools=Registry([clock(utc_now)], now=utc_now),
+        flusher=flusher,
+        pool=parts.pool,
+        guard=parts.guard,
+        metrics=parts.metrics.models,
+        sources=Sources(user_prompt=user_prompt),
+        patience=Patience(settings.model_startup_s, settings.model_silence_s),
     )
 
 

@@ -21,6 +21,8 @@ from service.auth.tickets import Tickets
 from service.db.pool import Pool
 from service.eventstore.handle import Chats
 from service.metrics import Metrics
+from service.platform.catalog import Catalog
+from service.providers.models import Models
 from service.settings import Settings
 from service.stream.feeds import Feeds
 from service.stream.hub import Hub
@@ -98,6 +100,8 @@ class ApiHost(Host):
         tail: Tail,
         listener: Listener,
         metrics: Metrics,
+        models: Models,
+        catalog: Catalog,
         settings: Settings,
         now: Callable[[], datetime],
     ) -> None:
@@ -132,6 +136,10 @@ class ApiHost(Host):
         metrics.watch("stream", self.hub)
         metrics.watch("feeds", self.feeds)
         metrics.watch("http", self)
+
+        async def deployment_prompt() -> tuple[bool, str]:
+            return (await catalog.snapshot()).deployment_prompt
+
         self._context = Context(
             chats=chats,
             pool=pool,
@@ -141,6 +149,8 @@ class ApiHost(Host):
             feeds=self.feeds,
             metrics=metrics,
             now=now,
+            models=models,
+            deployment_prompt=deployment_prompt,
             stream_lifetime_s=settings.stream_lifetime_s,
             metrics_public=settings.metrics_public,
             limits=limits,
