@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.fixtures.lines import Line, line
 from tests.fixtures.wires import SERVERS
-from tests.integration.providers.asking import Line, line
 
 
 @pytest_asyncio.fixture

@@ -10,7 +10,7 @@ from service.providers.provider import BlockEnd, ReasoningDelta, UsageReport
 from tests.builders import NOW, assistant, call, result, text, tool, user
 from tests.fixtures import moves
 from tests.fixtures.anthropic_server import AnthropicServer
-from tests.integration.providers.asking import Line, line, message_of, reasoning_of
+from tests.fixtures.lines import Line, line, message_of, reasoning_of
 
 
 def thinking(line_: Line, *thoughts: moves.Move) -> None:

@@ -32,8 +32,7 @@ from tests.builders import (
     user,
 )
 from tests.fixtures import moves
-from tests.fixtures.wires import SERVERS, Wire
-from tests.integration.providers.asking import (
+from tests.fixtures.lines import (
     PATIENCE_S,
     Line,
     end_of,
@@ -41,6 +40,7 @@ from tests.integration.providers.asking import (
     message_of,
     text_of,
 )
+from tests.fixtures.wires import SERVERS, Wire
 
 ARGS = '{"city": "Málaga 🌊", "days": [1, 2], "deep": {"a": null}}'
 

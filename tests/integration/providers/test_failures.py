@@ -17,8 +17,8 @@ from service.providers.provider import (
 from service.providers.vendor.model import open_vendor
 from tests.builders import created, state_of, user
 from tests.fixtures import moves
+from tests.fixtures.lines import Line, line
 from tests.fixtures.wires import SERVERS, Wire, vendor_model
-from tests.integration.providers.asking import Line, line
 
 SECRET = "the user's secret"
 

@@ -13,8 +13,7 @@ from service.providers.provider import (
 )
 from tests.builders import NOW, assistant, call, result, text, tool, user
 from tests.fixtures import moves
-from tests.fixtures.openai_server import OpenAIServer
-from tests.integration.providers.asking import (
+from tests.fixtures.lines import (
     Line,
     end_of,
     line,
@@ -22,6 +21,7 @@ from tests.integration.providers.asking import (
     reasoning_of,
     text_of,
 )
+from tests.fixtures.openai_server import OpenAIServer
 
 
 async def test_arguments_of_parallel_calls_may_come_in_turns(openai: Line) -> None:

@@ -13,10 +13,10 @@ from service.domain.events.chat import RetryScheduled
 from service.domain.parts import ReasoningPart, ToolCallPart, ToolResultPart
 from tests.fixtures import moves
 from tests.fixtures.byhand import ChatByHand
+from tests.fixtures.lines import Line, line
 from tests.fixtures.stack import Stack
 from tests.fixtures.wires import MODELS, SERVERS
 from tests.integration.agent.crew import Watch, hand, history, rests, texts, types
-from tests.integration.providers.asking import Line, line
 
 ANSWER = ("It ", "is noon.")
 
