@@ -36,7 +36,7 @@ def start_naming(
 
     `means.background` keeps the task, and ends it when the worker stops.
     """
-    if hold.named_turn == state.turn_id or not _wants_title(state):
+    if hold.named_turn == state.turn_id or not wants_title(state):
         return None
     if hold.chat_id in means.background:
         return None
@@ -46,12 +46,13 @@ def start_naming(
     return task
 
 
-def _wants_title(state: ChatState) -> bool:
+def wants_title(state: ChatState) -> bool:
     """Whether the turn has only just begun, and no title was ever given."""
     if state.title_source != "fallback" or not state.is_root or state.attempt:
         return False
-    newest = state.messages[-1].id if state.messages else None
-    return state.turn_id == newest and len(_asked(state)) <= TURNS
+    if state.turn_id is None or state.messages[-1].id != state.turn_id:
+        return False
+    return len(_asked(state)) <= TURNS
 
 
 def _asked(state: ChatState) -> list[Message]:
