@@ -6,17 +6,25 @@ At least once: a worker that dies before the commit lets another run the batch a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
+from service import wire
 from service.agent import attempt
 from service.agent.assemble import clean_json
+from service.agent.attempt import Attempt
+from service.agent.call import cancelled_by_us
 from service.agent.chosen import Chosen
 from service.agent.hold import Hold
 from service.agent.means import Means
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import CommitStep, DraftMessage
 from service.domain.parts import ToolCallPart, ToolResultPart, public_part
-from service.live.flush import PartWriter
+
+logger = logging.getLogger(__name__)
+
+NOT_BUILT_IN = "mcp"
+"""Label of all other tools: what models make up would be names without end."""
 
 
 async def run_tools(
@@ -32,7 +40,7 @@ async def run_tools(
     `chosen` is None when the chat has no model any more: what was called is answered.
     """
     opened = await attempt.start(state, hold, means, kind="tools")
-    batch = _batch(calls, opened.writer, hold, means)
+    batch = _batch(calls, opened, chosen, hold=hold, means=means)
     results = await hold.unless_disturbed(batch, epoch=opened.epoch)
     await hold.commit(
         CommitStep(
@@ -46,18 +54,67 @@ async def run_tools(
 
 
 async def _batch(
-    calls: Sequence[ToolCallPart], writer: PartWriter, hold: Hold, means: Means
+    calls: Sequence[ToolCallPart],
+    opened: Attempt,
+    chosen: Chosen | None,
+    *,
+    hold: Hold,
+    means: Means,
 ) -> list[ToolResultPart]:
     means.guard.check("a tool call")
     hold.check()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_run(call, writer, means)) for call in calls]
+        tasks = [
+            group.create_task(_run(call, opened, chosen, hold=hold, means=means))
+            for call in calls
+        ]
     return [task.result() for task in tasks]
 
 
-async def _run(call: ToolCallPart, writer: PartWriter, means: Means) -> ToolResultPart:
-    result = await means.tools.run(call)
+async def _run(
+    call: ToolCallPart,
+    opened: Attempt,
+    chosen: Chosen | None,
+    *,
+    hold: Hold,
+    means: Means,
+) -> ToolResultPart:
+    try:
+        result = await means.tools.run(call)
+    except asyncio.CancelledError:
+        if cancelled_by_us():
+            raise
+        # the tool cancelled itself, as libraries do when a connection ends
+        result = _cancelled(call, hold)
     result = result.model_copy(update={"result": clean_json(result.result)})
     # shown, and kept by an interruption, before slower ones of its batch are done
-    writer.write(public_part(result), role="tool")
+    opened.show(public_part(result))
+    if chosen is not None:
+        _count(result, chosen, means, truncated=False)
     return result
+
+
+def _cancelled(call: ToolCallPart, hold: Hold) -> ToolResultPart:
+    logger.error("a tool cancelled itself", extra={"tool": call.tool_name})
+    return ToolResultPart(
+        tool_call_id=call.tool_call_id,
+        tool_name=call.tool_name,
+        result={"error": f"tool {call.tool_name!r} failed unexpectedly"},
+        is_error=True,
+        created_at=hold.now(),
+    )
+
+
+def _count(
+    result: ToolResultPart, chosen: Chosen, means: Means, *, truncated: bool
+) -> None:
+    ref = chosen.model.ref
+    built_in = {tool.name for tool in means.tools.specs()}
+    means.metrics.tool_result(
+        ref.provider,
+        ref.model,
+        tool=result.tool_name if result.tool_name in built_in else NOT_BUILT_IN,
+        bytes=len(wire.dumps(result.result)),
+        is_error=result.is_error,
+        truncated=truncated,
+    )

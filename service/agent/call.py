@@ -13,9 +13,15 @@ from service import wire
 from service.agent.assemble import Assembly, LivePart
 from service.agent.guards import listen
 from service.agent.means import Means
-from service.domain.chat.state import Message
 from service.domain.events.chat import Usage
-from service.domain.parts import Part, ReasoningPart, TextPart
+from service.domain.parts import (
+    FileReferencePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from service.providers.models import Model
 from service.providers.provider import Delta, ModelRequest, Opened, ProviderError
 
@@ -101,7 +107,7 @@ async def _deltas(model: Model, request: ModelRequest) -> AsyncGenerator[Delta, 
     except ProviderError:
         raise
     except asyncio.CancelledError as error:
-        if not _cancelled():
+        if not cancelled_by_us():
             # somebody at the other end, or in between, and none of us
             message = "the call of the model was cancelled by its server"
             raise ProviderError("timeout", message, retryable=True) from error
@@ -113,23 +119,32 @@ async def _deltas(model: Model, request: ModelRequest) -> AsyncGenerator[Delta, 
         raise ProviderError(kind="generic", message=message) from error
 
 
-def _cancelled() -> bool:
+def cancelled_by_us() -> bool:
+    """Whether somebody here wants the running task to end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def prompt_bytes(request: ModelRequest) -> int:
     """About how much the model has to read: texts, arguments, results, files."""
-    told = sum(len(text.encode(errors="replace")) for text in request.system)
-    said = sum(_message_bytes(message) for message in request.messages)
+    told = sum(_bytes(text) for text in request.system)
+    said = sum(
+        _part_bytes(part) for message in request.messages for part in message.parts
+    )
     return told + said + sum(len(file.data) for file in request.files.values())
 
 
-def _message_bytes(message: Message) -> int:
-    return sum(_part_bytes(part) for part in message.parts)
-
-
 def _part_bytes(part: Part) -> int:
-    if isinstance(part, TextPart | ReasoningPart):
-        return len(part.text.encode(errors="replace"))
-    return len(wire.dumps(part.model_dump(mode="json", exclude={"provider_metadata"})))
+    match part:
+        case TextPart(text=text) | ReasoningPart(text=text):
+            return _bytes(text)
+        case ToolCallPart(args=value) | ToolResultPart(result=value):
+            return len(wire.dumps(value))
+        case FileReferencePart(content=content):
+            return _bytes(content)
+        case _:
+            return 0
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
