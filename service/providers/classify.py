@@ -1,23 +1,26 @@
 """What kind of failure a vendor reports, by the first rule that matches.
 
-Rules look at the HTTP status and at what the vendor says (its code, type and message,
-in lower case). Words of a message decide only where a status does not, or where
-vendors are known to send one status for several things.
+Rules look at the HTTP status and at what is said (code, type, message, in lower case).
+Words of a message decide only where a status does not, or where vendors are known to
+send one status for several things.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
+from service.providers import failure_words as words
 from service.providers.provider import ErrorKind, ProviderError
+from service.providers.said import BODY_BYTES
+from service.providers.said import DETAIL_LENGTH as DETAIL_LENGTH
+from service.providers.said import detail_of as detail_of
 
-DETAIL_LENGTH = 500
-"""Characters of what a vendor says that a chat's error carries."""
+Transport = Literal["connect", "read", "silent", "cut", "deadline"]
 
-Transport = Literal["connect", "read", "silent"]
+CONTINUITY_CODE = "provider_history_mismatch"
+"""The whole detail of a failure that is our doing: to be found in logs, without ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,25 @@ class Failure:
 
     status: int | None = None
     says: str = ""
-    """Code, type and message as the vendor sent them."""
+    """Code, type and message as the vendor sent them, or what the transport says."""
     transport: Transport | None = None
-    """The connection failed: could not be made, broke, or fell silent."""
+    """The connection failed: could not be made, broke, fell silent, ended too early; or
+    we would not wait any longer."""
+    cancelled: bool = False
+    """A cancellation was reported."""
+    ours_alive: bool = True
+    """Nobody on our side has cancelled the call."""
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", self.says[:BODY_BYTES].lower())
+
+    @property
+    def known_status(self) -> int | None:
+        """The status as the client had it, else as the vendor's text tells it."""
+        if self.status is not None or self.transport is not None:
+            return self.status
+        return words.status_in(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,122 +56,115 @@ class Verdict:
 
     kind: ErrorKind
     retryable: bool
+    told: str | None = None
+    """The message, where it is not that of the kind."""
+    detail: str | None = None
+    """Told in place of what the vendor says."""
 
 
-def _again(kind: ErrorKind) -> Verdict:
-    return Verdict(kind, retryable=True)
+def _again(kind: ErrorKind, told: str | None = None) -> Verdict:
+    return Verdict(kind, retryable=True, told=told)
 
 
-def _final(kind: ErrorKind) -> Verdict:
-    return Verdict(kind, retryable=False)
+def _final(kind: ErrorKind, told: str | None = None) -> Verdict:
+    return Verdict(kind, retryable=False, told=told)
 
 
-_INTERRUPTED = ("context canceled", "request interrupted", "operation interrupted")
-_USAGE_LIMIT = (
-    "insufficient_quota",
-    "ai budget of",
-    "credit balance",
-    "credit_balance",
-    "billing_error",
-    "billing_hard_limit",
-    "spend_limit_exceeded",
-    "usage_limit_exceeded",
-)
-_QUOTA = ("quota", "billing", "payment required")
-_AUTH = ("authentication", "unauthorized", "invalid api key", "invalid_api_key")
-_RATE_LIMIT = (
-    "rate limit",
-    "rate_limit",
-    "rate limited",
-    "rate-limited",
-    "too many requests",
-)
-_DISABLED = ("provider is disabled", "provider_disabled", "provider disabled")
-_TIMEOUT = (
-    "deadline exceeded",
-    "timeout",
-    "timed out",
-    "unavailable",
-    "connection reset",
-    "connection refused",
-    "broken pipe",
-    "bad gateway",
-)
-_CONFIG = (
-    "invalid model",
-    "model not found",
-    "model_not_found",
-    "unsupported model",
-    "context length exceeded",
-    "context_length_exceeded",
-    "context_exceeded",
-    "maximum context length",
-    "prompt is too long",
-    "malformed config",
-)
-_SERVER = ("server error", "server_error", "api_error")
+Test = Callable[[Failure], bool]
+Rule = tuple[Test, Verdict]
 
 
-def _says(words: Iterable[str]) -> Callable[[Failure], bool]:
-    pattern = re.compile("|".join(map(re.escape, words)))
-    return lambda failure: pattern.search(failure.says.lower()) is not None
+def _says(some: tuple[str, ...]) -> Test:
+    return lambda failure: words.says(failure.text, some)
 
 
-_config = _says(_CONFIG)
-_quota = _says(_QUOTA)
-_timeout = _says(_TIMEOUT)
-_server = _says(_SERVER)
+def _status(*statuses: int) -> Test:
+    return lambda failure: failure.known_status in statuses
 
 
-def _silent(failure: Failure) -> bool:
-    return failure.transport == "silent"
-
-
-Rule = tuple[Callable[[Failure], bool], Verdict]
-
-
-def _status(*statuses: int) -> Callable[[Failure], bool]:
-    return lambda failure: failure.status in statuses
-
-
-def _either(*tests: Callable[[Failure], bool]) -> Callable[[Failure], bool]:
+def _either(*tests: Test) -> Test:
     return lambda failure: any(test(failure) for test in tests)
 
 
-def _unless_config(test: Callable[[Failure], bool]) -> Callable[[Failure], bool]:
+_config = _says(words.CONFIG)
+
+
+def _unless_config(test: Test) -> Test:
     return lambda failure: test(failure) and not _config(failure)
+
+
+def _transport(what: Transport) -> Test:
+    return lambda failure: failure.transport == what
 
 
 def _no_quota(failure: Failure) -> bool:
     # 429 with the word quota is a rate limit: waiting helps
-    return failure.status == 402 or (failure.status != 429 and _quota(failure))
+    status = failure.known_status
+    return status == 402 or (status != 429 and words.says(failure.text, words.QUOTA))
+
+
+def _cancelled(failure: Failure) -> bool:
+    return failure.cancelled or words.says(failure.text, words.CANCELLED)
+
+
+def _dropped(failure: Failure) -> bool:
+    """A cancellation that nobody here asked for: the vendor's side let go."""
+    return _cancelled(failure) and failure.ours_alive and failure.known_status is None
 
 
 def _away(failure: Failure) -> bool:
-    if failure.status is not None:
-        return failure.status in (408, 502, 503, 504)
-    return failure.transport is not None or _timeout(failure)
+    status = failure.known_status
+    if status in (408, 502, 503, 504):
+        return True
+    if status is not None and status < 500:
+        # a sentence about a parameter called timeout, say
+        return False
+    if status is None and (reset := words.reset_in(failure.text)) is not None:
+        # its code says more than its words do
+        return reset.passing
+    if status is None and failure.transport is not None:
+        return True
+    text = failure.text
+    return words.says(text, words.TIMEOUT) or words.EOF.search(text) is not None
 
 
 def _server_fault(failure: Failure) -> bool:
-    if failure.status is not None:
-        return failure.status >= 500
-    return _server(failure)
+    status = failure.known_status
+    if status is not None:
+        return status >= 500
+    return words.says(failure.text, words.SERVER)
 
+
+_CUT_TOLD = "the stream of {subject} was closed unexpectedly"
+_TOO_LONG_TOLD = "the request to {subject} timed out before it was complete"
+_CONTINUITY = Verdict(
+    "generic",
+    retryable=False,
+    told="{subject} does not take the chat's history: an internal mismatch, not a "
+    "matter of billing or settings; go on in a new chat",
+    detail=CONTINUITY_CODE,
+)
 
 RULES: tuple[Rule, ...] = (
-    (_says(_INTERRUPTED), _final("generic")),
-    (_silent, _again("stream_silence_timeout")),
-    (_either(_status(529), _says(["overloaded"])), _again("overloaded")),
-    (_either(_says(_USAGE_LIMIT), _no_quota), _final("usage_limit")),
-    (_either(_status(401), _says(_AUTH)), _final("auth")),
-    (_unless_config(_either(_status(403), _says(["forbidden"]))), _final("auth")),
-    (_unless_config(_either(_status(429), _says(_RATE_LIMIT))), _again("rate_limit")),
+    (_says(words.INTERRUPTED), _final("generic", "the request was interrupted")),
+    (_says(words.CONTINUITY), _CONTINUITY),
+    (_transport("silent"), _again("stream_silence_timeout")),
+    (_either(_transport("cut"), _says(words.CUT)), _again("timeout", _CUT_TOLD)),
+    (_either(_status(529), _says(("overloaded",))), _again("overloaded")),
+    (_either(_says(words.USAGE_LIMIT), _no_quota), _final("usage_limit")),
+    (_either(_status(401), _says(words.AUTH)), _final("auth")),
+    (_unless_config(_either(_status(403), _says(words.FORBIDDEN))), _final("auth")),
+    (
+        _unless_config(_either(_status(429), _says(words.RATE_LIMIT))),
+        _again("rate_limit"),
+    ),
     # gateways send 503 for it: before timeout
-    (_says(_DISABLED), _final("provider_disabled")),
-    (_unless_config(_away), _again("timeout")),
+    (lambda failure: words.disabled(failure.text), _final("provider_disabled")),
+    (_transport("deadline"), _final("timeout", _TOO_LONG_TOLD)),
+    (_unless_config(_either(_away, _dropped)), _again("timeout")),
     (_either(_config, _status(400, 404, 405, 409, 413, 422)), _final("config")),
     (_server_fault, _again("generic")),
+    (_cancelled, _final("generic", "the request was cancelled")),
 )
 
 _MESSAGES: dict[ErrorKind, str] = {
@@ -161,6 +173,7 @@ _MESSAGES: dict[ErrorKind, str] = {
     "auth": "{subject} refused the key; check the key, its permissions and billing",
     "rate_limit": "{subject} is limiting requests",
     "provider_disabled": "{subject} is disabled",
+    "missing_key": "{subject} has no key; set one for the provider",
     "timeout": "{subject} is temporarily unavailable",
     "stream_silence_timeout": "{subject} did not send data in time",
     "config": "{subject} refused the request; check the model and its settings",
@@ -178,7 +191,7 @@ def classify(failure: Failure) -> Verdict:
 
 def message_for(verdict: Verdict, *, subject: str, status: int | None) -> str:
     """What clients are told; `subject` is the vendor's display name."""
-    told = _MESSAGES.get(verdict.kind)
+    told = verdict.told or _MESSAGES.get(verdict.kind)
     if told is None:
         known = verdict.retryable or status is not None
         told = "{subject} returned an unexpected error"
@@ -189,18 +202,5 @@ def message_for(verdict: Verdict, *, subject: str, status: int | None) -> str:
 
 def truncated(subject: str) -> ProviderError:
     """The stream ended without saying that the answer is complete."""
-    message = f"the stream of {subject} was closed unexpectedly"
+    message = _CUT_TOLD.format(subject=subject)
     return ProviderError(kind="timeout", message=message, retryable=True)
-
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.I)
-_KEY = re.compile(r"\b(?:sk|pk|key)-[\w*.-]{3,}|\bbearer\s+\S+", re.I)
-
-
-def detail_of(text: str, *, secrets: Iterable[str] = ()) -> str | None:
-    """What a vendor says, fit for a chat: one short line, no key, no URL."""
-    for secret in secrets:
-        text = text.replace(secret, "[key]") if secret else text
-    text = _KEY.sub("[key]", _URL.sub("[url]", text))
-    line = " ".join(text.split())
-    return line[:DETAIL_LENGTH] or None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Collection, Mapping
+from asyncio import CancelledError
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelConnectionError,
     ModelHTTPError,
+    ModelRequestTimeout,
     ModelTimeoutError,
     UnexpectedModelBehavior,
     UserError,
 )
 
+from service import wire
 from service.providers.classify import (
     Failure,
     Transport,
@@ -24,55 +28,100 @@ from service.providers.classify import (
     message_for,
     truncated,
 )
+from service.providers.context_limit import context_limit_in, find_context_limit
+from service.providers.failure_words import ANY_VENDOR, vendor_in
 from service.providers.provider import ProviderError
+from service.providers.said import BODY_BYTES, retry_after_s, said_in
 
 logger = logging.getLogger(__name__)
 
 FRAMES = 3
 """Of a stack, in the log: where a library failed, without the values it had."""
 
+CAUSES = 8
+"""Errors behind an error: of the SDK, the HTTP client, the transport, the socket."""
+
 
 def provider_error(
     error: Exception, *, subject: str, secrets: Collection[str]
 ) -> ProviderError:
-    """The error as clients see it; `subject` is the vendor's display name."""
+    """The error as clients see it; `subject` is the vendor's display name.
+
+    What is classified already comes back as it is. Without a subject, what the error
+    says is searched for one.
+    """
     match error:
+        case ProviderError():
+            return error
         case ModelAPIError():
             return _of_api(error, subject, secrets)
         case UnexpectedModelBehavior():
             # a stream without anything in it, or whose parts contradict each other
-            return truncated(subject)
+            return truncated(subject or ANY_VENDOR)
         case UserError():
             verdict = Verdict("config", retryable=False)
         case _:
             verdict = Verdict("generic", retryable=False)
     _log(error, subject)
-    message = message_for(verdict, subject=subject, status=None)
+    message = message_for(verdict, subject=subject or ANY_VENDOR, status=None)
     return ProviderError(verdict.kind, message, verdict.retryable)
 
 
 def _of_api(
     error: ModelAPIError, subject: str, secrets: Collection[str]
 ) -> ProviderError:
-    said = _said(error.body)
-    status = error.status_code if isinstance(error, ModelHTTPError) else None
-    words = (error.provider_error_code, error.provider_error_type, said)
-    says = " ".join(word for word in words if word)
-    transport = _transport(error)
-    if status is None and transport is None and not says:
-        return truncated(subject)
-    verdict = classify(Failure(status=status, says=says, transport=transport))
+    body = _parsed(error.body)
+    said = said_in(body)
+    failure = _failure(error, said)
+    if failure == Failure():
+        return truncated(subject or ANY_VENDOR)
+    verdict, status = classify(failure), failure.known_status
+    if verdict.detail is not None:
+        fault = {"provider": subject, "error": verdict.detail}
+        logger.error("a vendor does not take the history of a chat", extra=fault)
+    limit = None
+    if verdict.kind == "config":
+        limit = context_limit_in(said) or find_context_limit(body)
+    name = subject or vendor_in(failure.text)
     return ProviderError(
         verdict.kind,
-        message_for(verdict, subject=subject, status=status),
+        message_for(verdict, subject=name, status=status),
         verdict.retryable,
         status,
-        detail=detail_of(said, secrets=secrets),
-        retry_after_s=error.retry_after,
+        detail=verdict.detail or detail_of(said, secrets=secrets),
+        retry_after_s=_retry_after_s(error),
+        context_limit=limit,
+    )
+
+
+def _parsed(body: Any) -> Any:
+    """The body as JSON, also where a gateway does not say that it is."""
+    text = body[:BODY_BYTES] if isinstance(body, str | bytes) else None
+    if not text or text != body or text.strip()[:1] not in ("{", "[", b"{", b"["):
+        return body
+    try:
+        return wire.loads(text)
+    except ValueError:
+        # cut off, or as deep as no message is
+        return body
+
+
+def _failure(error: ModelAPIError, said: str) -> Failure:
+    told = [error.provider_error_code, error.provider_error_type, said]
+    transport = _transport(error)
+    if transport is not None:
+        told += [str(cause) for cause in _causes(error)]
+    return Failure(
+        status=error.status_code if isinstance(error, ModelHTTPError) else None,
+        says=" ".join(word for word in told if word),
+        transport=transport,
+        cancelled=any(isinstance(cause, CancelledError) for cause in _causes(error)),
     )
 
 
 def _transport(error: ModelAPIError) -> Transport | None:
+    if isinstance(error, ModelRequestTimeout):
+        return "deadline"
     if not isinstance(error, ModelConnectionError):
         return None
     if isinstance(error, ModelTimeoutError) and error.phase == "read":
@@ -80,14 +129,23 @@ def _transport(error: ModelAPIError) -> Transport | None:
     return "read" if error.phase == "read" else "connect"
 
 
-def _said(body: object) -> str:
-    """The vendor's message in an error body, wherever it has it."""
-    if isinstance(body, Mapping):
-        for key in ("error", "message", "detail"):
-            if said := _said(body.get(key)):
-                return said
-        return ""
-    return body.strip().partition("\n")[0] if isinstance(body, str) else ""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that it was raised from."""
+    cause: BaseException | None = error
+    for _ in range(CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__
+
+
+def _retry_after_s(error: ModelAPIError) -> float | None:
+    """From the headers, as we read them; else what the library made of them."""
+    headers = error.headers if isinstance(error, ModelHTTPError) else None
+    told = retry_after_s(headers or {})
+    if told is None and error.retry_after is not None:
+        told = retry_after_s({"retry-after": str(error.retry_after)})
+    return told
 
 
 def _log(error: Exception, subject: str) -> None:
