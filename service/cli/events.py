@@ -88,7 +88,7 @@ def show(
         return
     console = timeline.new_console()
     state = states.state_at(chat_id, events, len(events))
-    if state:
+    if "title" in state:  # a chat that was not purged
         console.print(Text(f"{state['title']!r}, {state['status']}", "bold"))
     before = events[after - 1].recorded_at if 0 < after <= len(events) else None
     for event in shown:

@@ -15,9 +15,13 @@ from service.cli import (
     events,
     follow,
     migrate,
+    model,
     projections,
+    prompt,
+    provider,
     scaletest,
     serve,
+    threshold,
     token,
 )
 from service.errors import ParleyError
@@ -34,6 +38,10 @@ app.command("serve")(serve.serve)
 app.command("migrate")(migrate.migrate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(token.app, name="token")
+app.add_typer(provider.app, name="provider")
+app.add_typer(model.app, name="model")
+app.add_typer(prompt.app, name="prompt")
+app.add_typer(threshold.app, name="threshold")
 app.add_typer(projections.app, name="projections")
 app.add_typer(events.app, name="events")
 app.command("follow")(follow.follow)

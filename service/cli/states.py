@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.domain.chat.public import public_chat, public_message, public_queued
 from service.domain.chat.state import ChatState
 from service.domain.chat.transitions import classify
+from service.domain.ids import CHAT
 from service.eventstore.fold import NOTHING, after_recorded
 from service.eventstore.records import RecordedEvent
 
@@ -40,7 +41,12 @@ def border_after(events: Sequence[RecordedEvent], version: int) -> int:
 def state_at(
     chat_id: UUID, events: Sequence[RecordedEvent], version: int
 ) -> dict[str, Any]:
-    """The whole fold at a version, as plain JSON; empty at 0."""
+    """The whole fold at a version, as plain JSON; empty at 0.
+
+    Of a stream that is no chat's: the row as its last event tells it.
+    """
+    if events[:version] and events[0].stream.category != CHAT:
+        return _row(events[version - 1].data or {})
     state = after_recorded(NOTHING, events[:version]).loaded.state
     return _plain(chat_id, state) if state.exists else {}
 
@@ -55,6 +61,12 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
             )
     elif before != after:
         yield Difference(path, before, after)
+
+
+def _row(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change of the platform left; empty when the row is gone, or erased."""
+    row = data.get("row")
+    return row if isinstance(row, dict) and data.get("op") != "delete" else {}
 
 
 def _plain(chat_id: UUID, state: ChatState) -> dict[str, Any]:

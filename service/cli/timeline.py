@@ -18,6 +18,15 @@ from service.eventstore.records import RecordedEvent
 BRIEF_CHARS = 100
 """Of what an event says; a line of an event should be a line of a terminal."""
 
+CHANGES = (
+    "provider_changed", "model_config_changed", "setting_changed",
+    "user_setting_changed", "compaction_threshold_changed",
+)  # fmt: skip
+"""Events of category platform: {"op": ..., "row": {...}}."""
+
+NAMES = ("display_name", "key", "threshold_percent")
+"""What such a row goes by, the first that it has."""
+
 STYLES = {
     "chat_created": "bold blue",
     "message_appended": "green",
@@ -32,6 +41,7 @@ STYLES = {
     "turn_failed": "bold red",
     "erased": "magenta",
     "stream_purged": "bold magenta",
+    **dict.fromkeys(CHANGES, "blue"),
 }
 
 
@@ -84,7 +94,7 @@ def brief(type_: str, data: Mapping[str, Any]) -> str:
     """What an event says, on one line."""
     try:
         said = _BRIEFS.get(type_, _anything)(data)
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, StopIteration):
         said = _anything(data)  # a shape of another release
     text = " ".join(printable(said).split())
     return text if len(text) <= BRIEF_CHARS else f"{text[: BRIEF_CHARS - 3]}..."
@@ -119,6 +129,13 @@ def _step(data: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
+def _change(data: Mapping[str, Any]) -> str:
+    """A change of the platform: what was done to which row."""
+    row = data["row"]
+    name = next(row[key] for key in NAMES if row.get(key) is not None)
+    return f"{data['op']} {name}"
+
+
 def _anything(data: Mapping[str, Any]) -> str:
     left = {k: v for k, v in data.items() if k != "at" and v is not None}
     return wire.dumps(left).decode() if left else ""
@@ -135,4 +152,5 @@ _BRIEFS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "step_committed": _step,
     "turn_failed": lambda data: str(data["error"]["message"]),
+    **dict.fromkeys(CHANGES, _change),
 }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -15,19 +13,9 @@ from rich.table import Column, Table
 from service.app import utc_now
 from service.auth.bearer import hash_token, new_token
 from service.auth.policy import EVERY_SCOPE, SCOPES, Scope
-from service.cli.options import (
-    AsJson,
-    DataDir,
-    data_dir_of,
-    print_json,
-    print_line,
-    read_settings,
-    run,
-    set_up_logs,
-)
-from service.db.migrate import schema_state
-from service.db.pool import Connection, connect
-from service.db.source import open_database
+from service.cli.database import user_id_of, with_database
+from service.cli.options import AsJson, DataDir, print_json, print_line
+from service.db.pool import Connection
 from service.domain.times import rfc3339
 from service.errors import SetupError
 from service.platform.tokens import (
@@ -36,9 +24,7 @@ from service.platform.tokens import (
     list_tokens,
     revoke_token,
 )
-from service.platform.users import FIRST_USER_NAME, ensure_first_user, find_user
-
-Result = TypeVar("Result")
+from service.platform.users import FIRST_USER_NAME
 
 UUID_CHARS = 36
 """An id is shown whole, whatever the width: `revoke` takes no other."""
@@ -78,13 +64,13 @@ def create(
         return await insert_token(
             connection,
             token_hash=hash_token(token),
-            user_id=await _user_id(connection, user),
+            user_id=await user_id_of(connection, user),
             name=name,
             scopes=scopes,
             expires_at=expires_at,
         )
 
-    token_id = _with_database(insert, data_dir)
+    token_id = with_database(insert, data_dir, name="token")
     if as_json:
         print_json({"id": token_id, "token": token})
     else:
@@ -94,7 +80,7 @@ def create(
 @app.command("list")
 def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all tokens, without their secrets."""
-    found = _with_database(list_tokens, data_dir)
+    found = with_database(list_tokens, data_dir, name="token")
     if as_json:
         print_json([_plain(token) for token in found])
         return
@@ -127,7 +113,7 @@ def revoke(
     async def end(connection: Connection) -> bool:
         return await revoke_token(connection, token_id, at=utc_now())
 
-    if not _with_database(end, data_dir):
+    if not with_database(end, data_dir, name="token"):
         raise SetupError(f"there is no token {token_id} that is not revoked yet")
     if as_json:
         print_json({"id": token_id, "revoked": True})
@@ -160,33 +146,3 @@ def _plain(token: ListedToken) -> dict[str, object]:
         "scopes": token.scopes,
         **times,
     }
-
-
-async def _user_id(connection: Connection, name: str) -> UUID:
-    if name == FIRST_USER_NAME:
-        return await ensure_first_user(connection)
-    found = await find_user(connection, name)
-    if len(found) != 1:
-        many = "several users are" if found else "no user is"
-        raise SetupError(f"{many} called {name!r}; expected one")
-    return found[0]
-
-
-def _with_database(
-    work: Callable[[Connection], Awaitable[Result]], data_dir: Path | None
-) -> Result:
-    """Run on the database of the settings, also while a service uses it."""
-    settings = read_settings(data_dir=data_dir)
-    set_up_logs(settings)
-
-    async def go() -> Result:
-        async with open_database(
-            settings, data_dir_of(settings), beside_service=True
-        ) as databases:
-            connection = await connect(databases.main, role=None, name="token")
-            async with connection:
-                if not (await schema_state(connection)).current:
-                    raise SetupError("the schema is not current; run `parley migrate`")
-                return await work(connection)
-
-    return run(go())

@@ -41,6 +41,11 @@ SET deleted_at = clock_timestamp(), api_key_encrypted = NULL
 WHERE id = %s AND deleted_at IS NULL
 """
 
+REPLACE_KEY = """
+UPDATE platform.providers SET api_key_encrypted = %s
+WHERE id = %s AND api_key_encrypted = %s AND deleted_at IS NULL
+"""
+
 IN_USE = """
 SELECT count(*) FROM platform.model_configs
 WHERE provider_id = %s AND deleted_at IS NULL
@@ -104,6 +109,14 @@ async def delete_provider(connection: Connection, provider_id: UUID) -> bool:
     Its key is gone at once, nobody needs it. False when there is no such provider.
     """
     return (await connection.execute(DELETE, [provider_id])).rowcount == 1
+
+
+async def replace_key(
+    connection: Connection, provider_id: UUID, *, old: bytes, new: bytes
+) -> bool:
+    """Another encryption of the same key; False when it has a new key meanwhile."""
+    found = await connection.execute(REPLACE_KEY, (new, provider_id, old))
+    return found.rowcount == 1
 
 
 async def count_models(connection: Connection, provider_id: UUID) -> int:

@@ -26,9 +26,6 @@ MODEL_OVERRIDES = {
 CUSTOM_PROMPT = "custom_prompt"
 """A user's: {"text": str}."""
 
-MAX_PROMPT_BYTES = 131_072
-"""Of a prompt that is set, in UTF-8."""
-
 LIST = "SELECT key, value FROM platform.settings"
 
 SET = """
