@@ -92,6 +92,19 @@ async def test_it_is_asked_again_and_nothing_of_the_failed_attempts_is_kept(
     assert types(events).count("run_acquired") == 1
 
 
+async def test_a_script_that_fails_so_often_goes_on(stack: Stack, watch: Watch) -> None:
+    async with hand(stack):
+        chat = await ChatByHand.create(stack, "fail 2")
+        async with stack.follow(chat.id, after="0") as client:
+            await client.until(lambda c: bool(c.named("turn_finished")))
+        state = await watch.until(chat.id, rests)
+    assert state.status is Status.WAITING
+    assert texts(state)[-1] != ""
+    assert [frame.data["attempt"] for frame in client.named("retry")] == [1, 2]
+    names = [frame.event for frame in client.frames]
+    assert "preview_reset" in names[names.index("retry") :], "the banner goes"
+
+
 async def test_the_pauses_are_those_of_the_policy(stack: Stack, watch: Watch) -> None:
     async with hand(stack, provider=Speaks([overloaded()]), retry=RetryPolicy()):
         chat = await ChatByHand.create(stack)
