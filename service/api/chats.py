@@ -14,6 +14,7 @@ from service.api.body import idempotency_key, read_body
 from service.api.context import Context, context_of, load_chat, subject_of
 from service.api.fields import VERSION_MAX
 from service.api.freshness import STALE, wait_for_version
+from service.api.model_choice import check_model
 from service.api.perform import (
     CHATS,
     Asked,
@@ -51,6 +52,7 @@ async def create_chat(request: Request) -> Response:
     key = idempotency_key(request)
     body = await read_body(request, CreateChatBody)
     chat_id = new_chat_id(subject, key)
+    await check_model(request, subject, chat_id, body.model_config_id, key=key)
     default_prompt, deployment_prompt = await _first_prompts(context_of(request))
     command = CreateChat(
         now=context_of(request).now(),

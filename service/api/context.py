@@ -36,6 +36,15 @@ async def only_the_default() -> tuple[bool, str]:
     return True, ""
 
 
+UsableModel = Callable[[UUID], Awaitable[bool]]
+"""Whether there is such a model config, and a turn could ask it."""
+
+
+async def no_config(_config_id: UUID) -> bool:
+    """There are no configs."""
+    return False
+
+
 class NoModels:
     """Of a process that has no models: whoever wants to ask one is told so."""
 
@@ -72,6 +81,7 @@ class Context(Vitals):
     now: Callable[[], datetime]
     models: Models = field(default_factory=NoModels)
     deployment_prompt: DeploymentPrompt = only_the_default
+    usable_model: UsableModel = no_config
     stream_lifetime_s: float = 600.0
 
 

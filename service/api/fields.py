@@ -98,6 +98,12 @@ def strip_invisible(text: str) -> str:
     return "".join(c for c in text if c in _JOINERS or unicodedata.category(c) != "Cf")
 
 
+def _not_nil(value: UUID | None) -> UUID | None:
+    if value == UUID(int=0):
+        raise refusal("the nil UUID names nothing")
+    return value
+
+
 def _system_prompt(text: str) -> str:
     if len(text) > SYSTEM_PROMPT_CHARS:
         raise refusal(f"at most {SYSTEM_PROMPT_CHARS} characters")
@@ -175,7 +181,8 @@ Title = Annotated[
         json_schema_extra={"minLength": 1},
     ),
 ]
-ModelConfigId = Annotated[UUID | None, none_exists("model config")]
+ModelConfigId = Annotated[UUID | None, AfterValidator(_not_nil)]
+"""Whether there is such a config only the catalog knows: see `model_choice`."""
 WorkspaceId = Annotated[UUID | None, none_exists("workspace")]
 McpServerIds = Annotated[list[UUID], none_exists("MCP server")]
 

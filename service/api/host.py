@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from starlette.types import ASGIApp
 
@@ -137,6 +138,9 @@ class ApiHost(Host):
         metrics.watch("feeds", self.feeds)
         metrics.watch("http", self)
 
+        async def usable_model(config_id: UUID) -> bool:
+            return (await catalog.snapshot()).usable(config_id)
+
         async def deployment_prompt() -> tuple[bool, str]:
             return (await catalog.snapshot()).deployment_prompt
 
@@ -151,6 +155,7 @@ class ApiHost(Host):
             now=now,
             models=models,
             deployment_prompt=deployment_prompt,
+            usable_model=usable_model,
             stream_lifetime_s=settings.stream_lifetime_s,
             metrics_public=settings.metrics_public,
             limits=limits,

@@ -14,6 +14,7 @@ from service.api.context import context_of, load_chat, subject_of
 from service.api.fields import VERSION_MAX
 from service.api.freshness import wait_for_version
 from service.api.history import page_then
+from service.api.model_choice import check_model_of
 from service.api.perform import (
     json_response,
     last_version,
@@ -100,6 +101,7 @@ async def send_message(request: Request) -> Response:
     """200: the message is in the history, or in the queue of a busy chat."""
     target = await target_of(request, "chat.send")
     body = await read_body(request, SendMessageBody)
+    await check_model_of(request, target, body.model_config_id)
     command = SendMessage(
         now=context_of(request).now(),
         sender_id=target.subject.user_id,
@@ -127,6 +129,7 @@ async def edit_message(request: Request) -> Response:
     target = await target_of(request, "chat.edit")
     message_id = path_number(request, "message_id")
     body = await read_body(request, EditMessageBody)
+    await check_model_of(request, target, body.model_config_id)
     command = EditMessage(
         now=context_of(request).now(),
         sender_id=target.subject.user_id,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from service.api.body import read_body, read_optional_body
 from service.api.context import context_of
+from service.api.model_choice import check_model_of
 from service.api.perform import actor, no_content, perform_on, target_of
 from service.api.pins import key_for
 from service.api.schemas import ReadBody, UpdateChatBody
@@ -20,6 +21,7 @@ async def update_chat(request: Request) -> Response:
     """204: all that was given is so now. One command: all of it changes, or nothing."""
     target = await target_of(request, "chat.update")
     body = await read_body(request, UpdateChatBody)
+    await check_model_of(request, target, body.model_config_id)
     changes: dict[str, Any] = body.model_dump(exclude_unset=True)
     stale: Mapping[str, str] = {}
     if (order := changes.pop("pin_order", None)) is not None:

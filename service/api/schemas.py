@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
@@ -35,6 +35,7 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 Version = Annotated[int, Field(ge=1, le=VERSION_MAX)]
 
 _NIL = UUID(int=0)
+_MODEL = "The model config that answers from here on; null: the one that did."
 _NONE_YET = "Only null: none can be made in this release."
 _SAID = {"content": [{"type": "text", "text": "count 3"}]}
 _TOOL = {
@@ -44,11 +45,17 @@ _TOOL = {
 }
 
 
+def _settings(**asked: Any) -> TurnSettings | None:
+    """None where nothing is asked, as the log has it."""
+    settings = TurnSettings(**asked)
+    return None if settings == TurnSettings() else settings
+
+
 class _Message(Body):
     """What everything that is said has."""
 
     content: Content
-    model_config_id: ModelConfigId = Field(default=None, description=_NONE_YET)
+    model_config_id: ModelConfigId = Field(default=None, description=_MODEL)
     reasoning_effort: ReasoningEffort | None = Field(
         default=None, description="How much the model thinks; null: as it likes."
     )
@@ -71,10 +78,10 @@ class _Turn(_Message):
 
     def settings(self) -> TurnSettings | None:
         """What the message asks of its turn, if anything."""
-        if self.reasoning_effort is None and self.plan_mode is None:
-            return None
-        return TurnSettings(
-            reasoning_effort=self.reasoning_effort, plan_mode=self.plan_mode
+        return _settings(
+            model_config_id=self.model_config_id,
+            reasoning_effort=self.reasoning_effort,
+            plan_mode=self.plan_mode,
         )
 
 
@@ -143,9 +150,10 @@ class EditMessageBody(_Message):
 
     def settings(self) -> TurnSettings | None:
         """What the message asks of its turn; None: what the old one asked."""
-        if self.reasoning_effort is None:
-            return None
-        return TurnSettings(reasoning_effort=self.reasoning_effort)
+        return _settings(
+            model_config_id=self.model_config_id,
+            reasoning_effort=self.reasoning_effort,
+        )
 
 
 class NothingBody(Body):
@@ -182,7 +190,9 @@ class UpdateChatBody(Body):
     )  # fmt: skip
     plan_mode: PlanMode = ""
     workspace_id: WorkspaceId = Field(default=None, description="null: none.")
-    model_config_id: ModelConfigId = Field(default=None, description="null: none.")
+    model_config_id: ModelConfigId = Field(
+        default=None, description="null: the deployment's default."
+    )
     mcp_server_ids: McpServerIds = Field(default_factory=list)
 
 

@@ -57,6 +57,16 @@ class Prompted:
 
 
 @dataclass
+class Configs:
+    """Ids of the model configs that there are; a test adds some."""
+
+    usable: set[UUID] = field(default_factory=set)
+
+    async def __call__(self, config_id: UUID) -> bool:
+        return config_id in self.usable
+
+
+@dataclass
 class Api:
     """One running API, seen by its first user unless a test says otherwise."""
 
@@ -66,6 +76,7 @@ class Api:
     other_token: str
     models: Switched
     prompt: Prompted
+    configs: Configs
     user_id: UUID = FIRST_USER
 
     @property
@@ -124,7 +135,7 @@ def bearer(token: str) -> dict[str, str]:
 async def api(stack: Stack) -> AsyncIterator[Api]:
     await make_read_models(stack.database, PROJECTIONS)
     tokens = [await _token(stack, user) for user in (FIRST_USER, OTHER_USER)]
-    models, prompt = Switched(), Prompted()
+    models, prompt, configs = Switched(), Prompted(), Configs()
     context = Context(
         chats=stack.chats,
         pool=stack.pool,
@@ -136,6 +147,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         now=stack.now,
         models=models,
         deployment_prompt=prompt,
+        usable_model=configs,
     )
     listening = bind("127.0.0.1", 0)
     server = HttpServer(build_api(context, cors_origins=[ORIGIN]), listening)
@@ -145,7 +157,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
     async with httpx2.AsyncClient(
         base_url=url_of(listening), headers=bearer(tokens[0]), timeout=PATIENCE_S
     ) as http:
-        yield Api(stack, http, *tokens, models, prompt)
+        yield Api(stack, http, *tokens, models, prompt, configs)
     stack.hub.end("shutdown")
     stack.feeds.end("shutdown")
     server.stop()
