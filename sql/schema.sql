@@ -462,6 +462,9 @@ CREATE FUNCTION es.describe_event(data jsonb) RETURNS text
     AS $_$
   SELECT pg_catalog.concat_ws(', ',
     data ->> 'role', data ->> 'kind', data ->> 'title',
+    -- changes of the platform: what was done to which row
+    data ->> 'op', coalesce(data #>> '{row,display_name}', data #>> '{row,key}',
+      (data #>> '{row,threshold_percent}') || ' %'),
     'before: ' || (data ->> 'previous'),
     CASE WHEN NOT data ? 'title' THEN 'labels ' || (data ->> 'labels') END,
     CASE WHEN NOT data ? 'title' AND data ? 'plan_mode'
