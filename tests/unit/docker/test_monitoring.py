@@ -21,13 +21,19 @@ SUFFIXES = {
     "histogram": ("_bucket", "_sum", "_count"),
 }
 OF_PROMETHEUS = {"up"}
+OF_MODELS = {
+    "parley_message_count", "parley_prompt_size_bytes", "parley_ttft_seconds",
+    "parley_tool_result_size_bytes", "parley_tool_result_truncated",
+    "parley_tool_errors", "parley_steps", "parley_stream_retries",
+    "parley_compaction",
+}  # fmt: skip
 NAME = re.compile(r"\b(?:parley_[a-z_]+|up)\b")
 
 
 def samples() -> set[str]:
     """Every name that a scrape can have."""
     names = {
-        f"parley_{part}_{sign.attribute}{suffix}"
+        f"{sign.name(part)}{suffix}"
         for part, signs in PARTS.items()
         for sign in signs
         for suffix in SUFFIXES[sign.kind]
@@ -92,15 +98,21 @@ def test_alerts_and_panels_are_there_once() -> None:
 def test_the_dashboard_shows_every_sign_of_a_part() -> None:
     shown = set(NAME.findall(" ".join(expressions())))
     hidden = {
-        f"parley_{part}_{sign.attribute}"
+        sign.name(part)
         for part, signs in PARTS.items()
         for sign in signs
-        if not any(
-            f"parley_{part}_{sign.attribute}{s}" in shown for s in SUFFIXES[sign.kind]
-        )
+        if not any(f"{sign.name(part)}{s}" in shown for s in SUFFIXES[sign.kind])
     }
     # what is left is half of a rate that others tell
     assert hidden == {
         "parley_appender_batches", "parley_projector_batches",
         "parley_projector_reconnects",
     }  # fmt: skip
+
+
+def test_the_dashboard_shows_all_that_is_counted_of_models() -> None:
+    shown = set(NAME.findall(" ".join(expressions())))
+    families = [f for f in Metrics().registry.collect() if f.name in OF_MODELS]
+    assert {family.name for family in families} == OF_MODELS
+    for family in families:
+        assert any(f"{family.name}{s}" in shown for s in SUFFIXES[family.type])
