@@ -30,6 +30,7 @@ PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "chat_id": ("id of a chat of yours", {"type": "string", "format": "uuid"}),
     "message_id": ("id of a message that you said", NUMBER),
     "queued_id": ("id of a message that waits in the queue", NUMBER),
+    "user": ("me, or your id", {"type": "string"}),
 }
 """What a path names: what it is, and its form; messages have a version for their id."""
 

@@ -48,6 +48,13 @@ FILTERS = (
     Parameter("search", "query", "words of a title or a message; \"a phrase\", "
               "-without, or", _TEXT),
 )  # fmt: skip
+SPAN = tuple(
+    Parameter(name, "query", text, {"type": "string", "format": "date-time"})
+    for name, text in (
+        ("start_date", "from then on; 30 days before the end when left out"),
+        ("end_date", "before then; now when left out"),
+    )
+)
 KEY = Parameter(
     "Idempotency-Key", "header", "the same key twice has one effect and one answer",
     {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},

@@ -25,6 +25,7 @@ from service.api.actions import (
 )
 from service.api.chats import create_chat, get_chat, list_chats
 from service.api.context import Context, Vitals
+from service.api.costs import chat_cost, cost_summary
 from service.api.docs import docs
 from service.api.events import chat_events, log_events
 from service.api.frames import CHAT_FRAMES, EVENT_FRAMES, WATCH_FRAMES
@@ -50,8 +51,10 @@ from service.api.schemas import (
     UpdateChatBody,
 )
 from service.api.shapes import (
+    ChatCost,
     ChatPage,
     ChatShape,
+    CostSummary,
     Edited,
     EventPage,
     EventShape,
@@ -174,6 +177,13 @@ OPERATIONS: Sequence[Operation] = (
     Operation("GET", CHAT + "/stream", follow_chat, Doc(
         "Follow a chat", None, frames=CHAT_FRAMES, ticket=True,
         parameters=(p.LAST_EVENT_ID, p.AFTER, p.TICKET), problems=(400, 404))),
+    Operation("GET", CHAT + "/cost", chat_cost, Doc(
+        "Get what a chat and its family cost so far", ChatCost, parameters=p.FRESH,
+        headers=(p.VERSION_TOLD, p.STALE_TOLD), problems=(400, 404))),
+    Operation("GET", "/api/v1/cost/{user}/summary", cost_summary, Doc(
+        "Get what you spent in a span of time", CostSummary,
+        parameters=(*p.SPAN, *p.FRESH), headers=(p.STALE_TOLD,),
+        problems=(400, 403, 404))),
     Operation("GET", CHAT + "/events", chat_events, Doc(
         "Read a chat's events: a page, lines or a stream, by Accept", EventPage,
         frames=EVENT_FRAMES, lines=EventShape,

@@ -11,6 +11,7 @@ import typer
 
 from service.cli import (
     chat,
+    cost,
     doctor,
     events,
     follow,
@@ -46,6 +47,8 @@ app.add_typer(projections.app, name="projections")
 app.add_typer(events.app, name="events")
 app.command("follow")(follow.follow)
 app.add_typer(chat.app, name="chat")
+chat.app.command("cost")(cost.chat_cost)
+app.command("cost")(cost.cost)
 app.command("scaletest")(scaletest.scaletest)
 
 

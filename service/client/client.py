@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any, cast
 
 import httpx2
@@ -20,8 +21,10 @@ from service.client.http import ConnectionFailed as ConnectionFailed
 from service.client.http import Http, Tally
 from service.client.shapes import (
     Chat,
+    ChatCost,
     ChatPage,
     ChatRef,
+    CostSummary,
     Edited,
     MessagePage,
     Prompt,
@@ -168,10 +171,7 @@ class Client:
 
         `at_least`: wait until it shows this version of the chat.
         """
-        headers = {}
-        if at_least is not None:
-            headers["parley-min-version"] = f"{chat_id_of(chat)}:{at_least}"
-            headers["prefer"] = "wait"
+        headers = _fresh(chat, at_least)
         page = await self._http.get(f"{_path(chat)}/messages", headers=headers, **query)
         return cast(MessagePage, page)
 
@@ -179,6 +179,29 @@ class Client:
         """What the user said in a chat, newest first."""
         told = await self._http.get(f"{_path(chat)}/prompts", limit=limit)
         return cast(list[Prompt], told["prompts"])
+
+    async def chat_cost(
+        self, chat: ChatRef, *, at_least: int | None = None
+    ) -> ChatCost:
+        """What a chat's whole family cost so far.
+
+        `at_least`: wait until it counts this version of the chat.
+        """
+        headers = _fresh(chat, at_least)
+        cost = await self._http.get(f"{_path(chat)}/cost", headers=headers)
+        return cast(ChatCost, cost)
+
+    async def cost_summary(
+        self, *, start: datetime | None = None, end: datetime | None = None
+    ) -> CostSummary:
+        """What the caller spent in a span of time; by default in the last 30 days.
+
+        Times say their zone. `end` is not part of the span.
+        """
+        spent = await self._http.get(
+            "/api/v1/cost/me/summary", start_date=_told(start), end_date=_told(end)
+        )
+        return cast(CostSummary, spent)
 
     async def events(self, chat: ChatRef) -> AsyncGenerator[RecordedEvent, None]:
         """The events of a chat, as the log has them, up to its head."""
@@ -284,6 +307,21 @@ def _ended(view: ChatView, frame: Frame) -> bool:
     if frame.name == "status" and view.status != "requires_action":
         return False
     return view.caught_up and view.at_rest
+
+
+def _fresh(chat: ChatRef, version: int | None) -> dict[str, str]:
+    """Headers of a read that waits until it shows this version."""
+    if version is None:
+        return {}
+    seen = f"{chat_id_of(chat)}:{version}"
+    return {"parley-min-version": seen, "prefer": "wait"}
+
+
+def _told(at: datetime | None) -> str | None:
+    """The time as the API reads it. Raises ValueError without a time zone."""
+    if at is not None and at.tzinfo is None:
+        raise ValueError(f"{at} says no time zone")
+    return None if at is None else at.isoformat()
 
 
 def _path(chat: ChatRef) -> str:

@@ -157,6 +157,55 @@ class Prompt(TypedDict):
     text: str
 
 
+class ChatCost(TypedDict):
+    """What a chat's family cost, in millionths of a dollar."""
+
+    chat_id: str
+    """The first chat of the family."""
+    total_cost_micros: int
+    request_count: int
+    unpriced_request_count: int
+
+
+class _Spent(TypedDict):
+    total_cost_micros: int
+    total_input_tokens: int
+    total_output_tokens: int
+    total_cache_read_tokens: int
+    total_cache_creation_tokens: int
+    total_runtime_ms: int
+
+
+class ModelCost(_Spent):
+    """What was spent on one model."""
+
+    model_config_id: str | None
+    display_name: str
+    provider: str
+    model: str
+    message_count: int
+
+
+class FamilyCost(_Spent):
+    """What was spent in one family of chats."""
+
+    root_chat_id: str
+    chat_title: str | None
+    """None: it is deleted."""
+    message_count: int
+
+
+class CostSummary(_Spent):
+    """What a user spent from a start on and before an end, the dearest first."""
+
+    start_date: str
+    end_date: str
+    priced_message_count: int
+    unpriced_message_count: int
+    by_model: list[ModelCost]
+    by_chat: list[FamilyCost]
+
+
 class ToolResult(TypedDict):
     """What a client's tool gave back for one call."""
 

@@ -39,6 +39,7 @@ from service.readmodels.queue import list_queue
 from service.readmodels.runnable import runnable_chats
 from tests import builders as b
 from tests.property.domain.courses import COURSES, Course, run
+from tests.property.projections.spent import assert_ledger
 from tests.property.projections.told import assert_watch_feed
 from tests.unit.projections.log import Log
 
@@ -123,6 +124,7 @@ async def test_read_models_equal_the_fold(
             await assert_queue(connection, chat_id, state)
         await assert_runnable(connection, states)
         await assert_watch_feed(connection, batches.log)
+        await assert_ledger(connection, batches.log)
         raise Rollback
 
 

@@ -11,6 +11,7 @@ from tests.fixtures.golden import Golden
 COMMANDS = (
     (), ("serve",), ("migrate",), ("follow",), ("chat",), ("doctor",),
     ("chat", "list"), ("chat", "show"), ("chat", "fork"), ("chat", "archive"),
+    ("chat", "cost"), ("cost",),
     ("scaletest",),
     ("token",), ("token", "create"), ("token", "list"), ("token", "revoke"),
     ("provider",), ("provider", "list"), ("provider", "add"), ("provider", "update"),

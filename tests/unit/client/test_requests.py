@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -66,6 +67,14 @@ CALLS: dict[str, tuple[Call, str, str, dict[str, Any] | None]] = {
         None,
     ),
     "prompts": (lambda c: c.prompts(CHAT), "GET", f"{PATH}/prompts", None),
+    "chat_cost": (lambda c: c.chat_cost(CHAT), "GET", f"{PATH}/cost", None),
+    "cost_summary": (
+        lambda c: c.cost_summary(), "GET", "/api/v1/cost/me/summary", None,
+    ),
+    "cost_summary_of": (
+        lambda c: c.cost_summary(start=datetime(2026, 3, 1, tzinfo=UTC)), "GET",
+        "/api/v1/cost/me/summary?start_date=2026-03-01T00%3A00%3A00%2B00%3A00", None,
+    ),
 }  # fmt: skip
 
 
@@ -126,6 +135,19 @@ async def test_a_page_may_be_asked_to_show_a_version_at_least() -> None:
     headers = recorder.asked[0].headers
     assert headers["parley-min-version"] == f"{CHAT}:8"
     assert headers["prefer"] == "wait"
+
+
+async def test_a_cost_may_be_asked_to_count_a_version_at_least() -> None:
+    recorder = Recorder(answer({"request_count": 1}))
+    async with recorder.client() as client:
+        await client.chat_cost(CHAT, at_least=8)
+    assert recorder.asked[0].headers["parley-min-version"] == f"{CHAT}:8"
+
+
+async def test_a_span_says_its_time_zone() -> None:
+    async with Recorder().client() as client:
+        with pytest.raises(ValueError, match="no time zone"):
+            await client.cost_summary(start=datetime(2026, 3, 1))  # noqa: DTZ001
 
 
 async def test_events_come_page_by_page_to_the_end() -> None:
