@@ -22,6 +22,7 @@ from service.domain.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from service.providers.context_limit import find_context_limit
 from service.providers.models import Model
 from service.providers.provider import Delta, ModelRequest, Opened, ProviderError
 
@@ -52,7 +53,8 @@ class Answer:
             usage.model_dump(exclude={"context_limit"}).values()
         ):
             return None
-        limit = usage.context_limit or model.context_limit
+        said = usage.context_limit or find_context_limit(self.assembly.response)
+        limit = said or model.context_limit
         return usage.model_copy(update={"context_limit": limit})
 
 

@@ -334,6 +334,21 @@ def settled_after(before: ChatState) -> Callable[[ChatState], bool]:
     return lambda state: settled(state) and state.version > before.version + 1
 
 
+async def test_without_a_config_an_answer_may_say_the_limit(
+    stack: Stack, watch: Watch
+) -> None:
+    called = calls(900)[:-1]
+    told = Finish("tool_calls", {"model_info": {"max_context_tokens": LIMIT}})
+    provider = Speaks([*called, told], sums_up(), answers("noon"))
+    async with hand(stack, models=Switchboard(a_model(provider))):
+        chat = await ChatByHand.create(stack)
+        state = await watch.until(chat.id, rests)
+    assert (await compacted(stack, chat)).context_limit == LIMIT
+    usage = state.messages[1].usage
+    assert usage is not None
+    assert usage.context_limit == LIMIT
+
+
 # it fails
 
 
