@@ -30,6 +30,7 @@ CASES = (
     "commit_latency",
     "token_latency",
     "turn_reads",
+    "prompt",
     "fanout",
     "idle_memory",
     "stalled",
