@@ -197,7 +197,7 @@ def rotate_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Encrypt all stored keys anew with the first key of PARLEY_SECRET_KEY.
 
     Put a new one before the old one, separated by a comma, restart the service, run
-    this; then the old one can go. `openssl rand -base64 32 | tr +/ -_` makes one.
+    this; then the old one can go. `openssl rand -base64 32 | tr -- +/ -_` makes one.
     """
     box = secrets_of(data_dir)
 

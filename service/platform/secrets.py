@@ -35,14 +35,19 @@ class SecretUnreadable(Fault):
 class SecretBox:
     """Encrypts and decrypts; says nothing about its keys when printed."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Keys as Fernet makes them: 32 bytes in URL-safe base64, the newest first."""
+    def __init__(
+        self, keys: Sequence[str], *, source: str = "PARLEY_SECRET_KEY"
+    ) -> None:
+        """Keys as Fernet makes them: 32 bytes in URL-safe base64, the newest first.
+
+        Raises SetupError, naming their source, for anything else.
+        """
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise SetupError(
-                "PARLEY_SECRET_KEY: expected one key or several with commas between, "
-                "each 32 bytes in URL-safe base64"
+                f"{source}: expected one key or several with commas between, each 32 "
+                "bytes in URL-safe base64 (`openssl rand -base64 32 | tr -- +/ -_`)"
             ) from error
 
     def encrypt(self, text: str) -> bytes:
@@ -72,7 +77,8 @@ def open_secrets(secret_key: SecretStr | None, data_dir: Path) -> SecretBox:
     if secret_key is not None:
         keys = [key.strip() for key in secret_key.get_secret_value().split(",")]
         return SecretBox([key for key in keys if key])
-    return SecretBox([_key_of(data_dir)])
+    path = data_dir / KEY_FILE
+    return SecretBox([_key_in(path)], source=str(path))
 
 
 def new_key() -> str:
@@ -80,17 +86,18 @@ def new_key() -> str:
     return Fernet.generate_key().decode()
 
 
-def _key_of(data_dir: Path) -> str:
-    """The key in the folder; made when there is none, whoever comes first."""
-    path = data_dir / KEY_FILE
+def _key_in(path: Path) -> str:
+    """The key in the file; made when there is none, whoever comes first."""
     try:
         if not path.exists():
             _make(path)
         if path.stat().st_mode & 0o077:
             raise SetupError(f"others may read {path}; chmod 600 it")
         return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path}: {error}") from error
+    except OSError as error:
+        raise SetupError(f"cannot use {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{path} holds no key") from error
 
 
 def _make(path: Path) -> None:
