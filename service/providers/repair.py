@@ -85,12 +85,14 @@ class Repair:
     def _told(self, parts: Sequence[Part]) -> list[Said | ToolCallPart]:
         """What of an answer is told; reasoning that led to nothing is not."""
         hosted = hosted_in(parts, identity=self._identity, told=self._hosted)
+        # what a text cites may be gone with a search
+        whole = all(at in hosted for at, part in enumerate(parts) if _hosted(part))
         said: list[Said | ToolCallPart] = []
         for at, part in enumerate(parts):
             match part:
                 case TextPart():
                     if part.text.strip():
-                        said.append(self._text(part))
+                        said.append(self._text(part, whole=whole))
                 case ReasoningPart():
                     if reasoning := self._reasoning(part):
                         said.append(reasoning)
@@ -103,10 +105,10 @@ class Repair:
             said.pop()
         return said
 
-    def _text(self, part: TextPart) -> Text:
+    def _text(self, part: TextPart, *, whole: bool) -> Text:
         text = clean(part.text)
         # metadata that speaks of another text is worse than none
-        same = text == part.text
+        same = whole and text == part.text
         return Text(text, own(part.provider_metadata, self._identity) if same else None)
 
     def _reasoning(self, part: ReasoningPart) -> Reasoning | None:
@@ -191,6 +193,10 @@ class Repair:
         turn = UserTurn()
         self._turns.append(turn)
         return turn
+
+
+def _hosted(part: Part) -> bool:
+    return isinstance(part, ToolCallPart | ToolResultPart) and part.provider_executed
 
 
 def _signed(metadata: Metadata) -> bool:

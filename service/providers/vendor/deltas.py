@@ -69,6 +69,7 @@ class _Thought:
     """A reasoning block that may still get its signature, or another summary."""
 
     index: int
+    after: str | None
     id: str | None
     signature: str | None
     details: dict[str, Any] | None
@@ -96,6 +97,10 @@ class Deltas:
         """Ids of calls that the vendor executes, by the vendor's own."""
         self._sources = Sources()
         self._thought: _Thought | None = None
+        self._led: str | None = None
+        """The thought that ended just now, by the vendor's id."""
+        self._after: dict[int, str] = {}
+        """Thoughts by the parts that they led to."""
         self._open = False
         self.visible = False
         self.called = False
@@ -130,6 +135,8 @@ class Deltas:
             yield from self._start_thought(index, part)
             return
         yield from self._end_thought()
+        if self._led is not None:
+            self._after[index], self._led = self._led, None
         match part:
             case TextPart(content=text):
                 yield from self._text(text)
@@ -155,7 +162,12 @@ class Deltas:
             return
         yield from self._end_thought()
         self._thought = _Thought(
-            index, part.id, part.signature, part.provider_details, [len(part.content)]
+            index=index,
+            after=self._led,
+            id=part.id,
+            signature=part.signature,
+            details=part.provider_details,
+            lengths=[len(part.content)],
         )
         # also without text: a signature alone must be kept
         yield ReasoningDelta(part.content)
@@ -175,8 +187,10 @@ class Deltas:
         if thought is None:
             return
         lengths = thought.lengths if len(thought.lengths) > 1 else None
+        self._led = thought.id if self._items else None
         yield BlockEnd(
             self._metadata(
+                after=thought.after,
                 # which of its fields a vendor had used, or that it is redacted
                 id=thought.id,
                 signature=thought.signature,
@@ -229,11 +243,16 @@ class Deltas:
                 yield from self._end_inline()
                 if self._open:
                     self._open = False
-                    details = part.provider_details
-                    yield BlockEnd(self._metadata(id=part.id, details=details))
+                    yield BlockEnd(
+                        self._metadata(
+                            after=self._after.get(index),
+                            id=part.id,
+                            details=part.provider_details,
+                        )
+                    )
                 yield from self._sources.cited(part.citations or ())
             case NativeToolCallPart():
-                yield from self._hosted_call(part)
+                yield from self._hosted_call(index, part)
             case ToolCallPart():
                 yield from self._end_call(index, part)
 
@@ -242,14 +261,16 @@ class Deltas:
         if call is None:
             return
         call.ended = True
-        call.metadata = self._metadata(id=part.id, details=part.provider_details)
+        call.metadata = self._metadata(
+            after=self._after.get(index), id=part.id, details=part.provider_details
+        )
         # a call that is whole waits for those before it
         while self._waiting and self._waiting[0].ended:
             if self._waiting[0].args() is None:
                 return
             yield self._whole(self._waiting.pop(0))
 
-    def _hosted_call(self, part: NativeToolCallPart) -> Iterator[Delta]:
+    def _hosted_call(self, index: int, part: NativeToolCallPart) -> Iterator[Delta]:
         made = self._hosted.get(part.tool_call_id)
         if made is None:
             return
@@ -260,7 +281,9 @@ class Deltas:
             parse_args(args) if isinstance(args, str) else _plain(args or {}),
             provider_executed=True,
             provider_metadata=self._metadata(
-                id=part.tool_call_id, details=part.provider_details
+                after=self._after.get(index),
+                id=part.tool_call_id,
+                details=part.provider_details,
             ),
         )
 

@@ -7,6 +7,9 @@ from typing import Any, assert_never
 
 from pydantic_ai.messages import (
     BinaryContent,
+    Citation,
+    ContentCitationAnchor,
+    InstructionPart,
     ModelMessage,
     ModelRequest,
     ModelRequestPart,
@@ -21,6 +24,7 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserContent,
     UserPromptPart,
+    WebCitationSource,
 )
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.native_tools import AbstractNativeTool
@@ -39,49 +43,49 @@ from service.providers.turns import (
     UserTurn,
 )
 from service.providers.vendor.deltas import SUMMARY_BREAK
+from service.providers.vendor.items import Linked
 from service.providers.vendor.named import FILE_NAME
-
-BACKED = (Text, Call, HostedCall)
-"""What a thought of the Responses API leads to."""
 
 
 def messages_of(
-    prompt: Prompt, *, system: str, items: bool = False
+    prompt: Prompt, *, system: str, items: bool = False, blocks: bool = False
 ) -> list[ModelMessage]:
     """The messages; `system` is the provider's name in pydantic-ai.
 
     `items`: the vendor knows what it said by ids, and takes a thought only together
-    with what it led to.
+    with what it led to. `blocks`: what it is told first goes apart from the messages.
     """
     messages: list[ModelMessage] = []
-    ids: set[str] = set()
+    linked = Linked()
     for turn in prompt.turns:
         match turn:
             case UserTurn():
                 messages.append(ModelRequest(parts=_request_parts(turn)))
             case AssistantTurn():
-                parts = list(_complete(turn.parts)) if items else turn.parts
+                parts = linked.told(turn.parts) if items else turn.parts
                 made = [
                     piece for said in parts for piece in _response_parts(said, system)
                 ]
-                if items:
-                    _tell_apart(made, ids)
                 messages.append(ModelResponse(parts=made, provider_name=system))
             case _:
                 assert_never(turn)
     first = messages[0]
-    if isinstance(first, ModelRequest):
-        block = [SystemPromptPart(text) for text in prompt.system]
-        first.parts = [*block, *first.parts]
+    if isinstance(first, ModelRequest) and not blocks:
+        told = [SystemPromptPart(text) for text in prompt.system]
+        first.parts = [*told, *first.parts]
     return messages
 
 
 def parameters_of(
-    tools: Iterable[ToolSpec], *, native: Sequence[AbstractNativeTool] = ()
+    tools: Iterable[ToolSpec],
+    *,
+    native: Sequence[AbstractNativeTool] = (),
+    system: Sequence[str] = (),
 ) -> ModelRequestParameters:
-    """The tools, in the order given, their schemas as they are; then the vendor's own."""
+    """The tools, in the order given, with their schemas; then the vendor's own."""
     return ModelRequestParameters(
         native_tools=list(native),
+        instruction_parts=[InstructionPart(content=text) for text in system] or None,
         function_tools=[
             ToolDefinition(
                 name=tool.name,
@@ -123,37 +127,16 @@ def _content(items: tuple[Item, ...]) -> str | list[UserContent]:
     ]
 
 
-def _complete(parts: Sequence[Said]) -> Iterator[Said]:
-    """The parts, without thoughts whose next item is not the vendor's own."""
-    for at, part in enumerate(parts):
-        if isinstance(part, Reasoning):
-            later = (p for p in parts[at + 1 :] if not isinstance(p, Reasoning))
-            led_to = next(later, None)
-            if not isinstance(led_to, BACKED) or not _text(led_to.metadata, "id"):
-                continue
-        yield part
-
-
-def _tell_apart(parts: Iterable[ModelResponsePart], seen: set[str]) -> None:
-    """Tell each id of an item once; a copy goes without."""
-    here: set[str] = set()
-    for part in parts:
-        if isinstance(part, TextPart | ToolCallPart) and part.id:
-            if part.id in seen:
-                part.id = None
-            else:
-                here.add(part.id)
-    seen |= here
-
-
 def _response_parts(said: Said, system: str) -> Iterator[ModelResponsePart]:
     match said:
         case Text():
+            details = _details(said.metadata)
             yield TextPart(
                 said.text,
                 id=_text(said.metadata, "id"),
                 provider_name=system if said.metadata else None,
-                provider_details=_details(said.metadata),
+                provider_details=details,
+                citations=_citations(said.text, details),
             )
         case Reasoning():
             yield from _thinking(said, system)
@@ -185,6 +168,14 @@ def _response_parts(said: Said, system: str) -> Iterator[ModelResponsePart]:
             )
         case _:
             assert_never(said)
+
+
+def _citations(text: str, details: dict[str, Any] | None) -> list[Citation] | None:
+    """That the text is cited as a whole; what it cites is in the details."""
+    if not details or not details.get("citations"):
+        return None
+    anchor = ContentCitationAnchor(start=0, end=len(text))
+    return [Citation([WebCitationSource("")], anchor=anchor)]
 
 
 def _thinking(said: Reasoning, system: str) -> Iterator[ThinkingPart]:

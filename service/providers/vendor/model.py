@@ -104,7 +104,7 @@ class VendorProvider:
         self, request: ModelRequest, listener: Listener
     ) -> AsyncGenerator[Delta, None]:
         flavor = self._flavor
-        items = flavor.api == "responses"
+        items, blocks = flavor.api == "responses", flavor.api == "messages"
         deltas = Deltas(
             flavor.identity, inline_reasoning=flavor.inline_reasoning, items=items
         )
@@ -119,12 +119,14 @@ class VendorProvider:
         )
         async with model_request_stream(
             model,
-            messages_of(prompt, system=model.system, items=items),
+            messages_of(prompt, system=model.system, items=items, blocks=blocks),
             model_settings=settings_of(
                 request, options, api=flavor.api, profile=model.profile
             ),
             model_request_parameters=parameters_of(
-                request.tools, native=native_tools(options, api=flavor.api)
+                request.tools,
+                native=native_tools(options, api=flavor.api),
+                system=prompt.system if blocks else (),
             ),
             instrument=False,
         ) as response:

@@ -36,7 +36,10 @@ _BREAK = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class Listener:
-    """One call to a vendor. `opened` is told once: bytes of an answer are there."""
+    """One call to a vendor. `opened` is told once: bytes of an answer are there.
+
+    An event counts when its blank line is there, as it does for the libraries.
+    """
 
     def __init__(self, api: Api, opened: Callable[[], None]) -> None:
         self._api = api
@@ -68,11 +71,6 @@ class Listener:
         self._rest = bytearray(rest)
         for event in events:
             self._event(event)
-
-    def end(self) -> None:
-        """The body is over; the last event may lack its blank line."""
-        self._event(self._rest)
-        self._rest.clear()
 
     def final(self) -> dict[str, Any]:
         """The vendor's final word, whole."""
@@ -170,10 +168,14 @@ class _Heard(httpx2.AsyncByteStream):
         self._listener = listener
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._stream:
-            self._listener.feed(data)
-            yield data
-        self._listener.end()
+        try:
+            async for data in self._stream:
+                self._listener.feed(data)
+                yield data
+        except httpx2.TransportError:
+            # what breaks after the end has broken nothing
+            if not self._listener.ended:
+                raise
 
     async def aclose(self) -> None:
         await self._stream.aclose()
