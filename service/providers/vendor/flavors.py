@@ -49,6 +49,8 @@ class Flavor:
     identity: str
     """Who can read the metadata that this provider wrote."""
     api: Api
+    official: bool
+    """At the vendor's own address."""
     default: str
     accepts: files.Accepts
     inline_reasoning: bool
@@ -93,6 +95,7 @@ def _openai(
         subject="OpenAI" if official else "The OpenAI-compatible server",
         identity=_identity(chosen),
         api="responses" if responses else "chat",
+        official=official,
         default=chosen.name,
         accepts=files.RESPONSES if responses else chat,
         inline_reasoning=not official and not responses,
@@ -138,6 +141,7 @@ def _anthropic(
         subject="Anthropic" if chosen.base_url is None else "The Anthropic server",
         identity=_identity(chosen),
         api="messages",
+        official=chosen.base_url is None,
         default=chosen.name,
         accepts=files.ANTHROPIC,
         inline_reasoning=False,

@@ -121,7 +121,11 @@ class VendorProvider:
             model,
             messages_of(prompt, system=model.system, items=items, blocks=blocks),
             model_settings=settings_of(
-                request, options, api=flavor.api, profile=model.profile
+                request,
+                options,
+                api=flavor.api,
+                profile=model.profile,
+                official=flavor.official,
             ),
             model_request_parameters=parameters_of(
                 request.tools,

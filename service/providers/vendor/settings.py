@@ -50,15 +50,20 @@ def native_tools(options: Options, *, api: Api) -> list[AbstractNativeTool]:
 
 
 def settings_of(
-    request: ModelRequest, options: Options, *, api: Api, profile: ModelProfile
+    request: ModelRequest,
+    options: Options,
+    *,
+    api: Api,
+    profile: ModelProfile,
+    official: bool,
 ) -> ModelSettings:
-    """The settings of one request."""
+    """The settings of one request. `official`: the vendor's own models are asked."""
     settings = _shared(request, options)
     if api == "messages":
         return _messages(settings, request, options, profile)
     settings.update(_any(_openai(request, options, api)))
-    if settings.get("thinking") and not _thinks(profile):
-        # a server that nobody knows of gets what it was configured to be asked
+    if settings.get("thinking") and not official and not _thinks(profile):
+        # models that nobody knows of get what they were configured to be asked
         effort = settings.pop("thinking")
         asked = "xhigh" if effort == "max" else effort
         settings.update(_any({"openai_reasoning_effort": asked}))
