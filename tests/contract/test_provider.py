@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from service import wire
 from service.domain.chat.state import Message
-from service.providers.choose import Vendor, VendorModel, open_provider
+from service.providers.choose import open_provider
 from service.providers.provider import (
     BlockEnd,
     Delta,
     Finish,
+    FinishReason,
     ModelRequest,
+    Opened,
     Provider,
     ProviderError,
     ReasoningDelta,
@@ -43,9 +46,7 @@ from tests.builders import (
     tool,
     user,
 )
-from tests.fixtures.anthropic_server import AnthropicServer
-from tests.fixtures.model_servers import ModelServer
-from tests.fixtures.openai_server import OpenAIServer
+from tests.fixtures.wires import SERVERS, vendor_model
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,10 @@ class Case:
 
     provider: Provider
     long_text: str = "count 500"
+    huge_text: str = "count 20000"
+    no_text: str = "count 0"
     calls_a_tool: str = "what time is it?"
     fails: str = "fail"
-
-
-SERVERS: dict[Vendor, tuple[type[ModelServer], str]] = {
-    "openai": (OpenAIServer, "gpt-5"),
-    "anthropic": (AnthropicServer, "claude-opus-5-5"),
-}
 
 
 @pytest_asyncio.fixture(params=["scripted", *SERVERS])
@@ -69,9 +66,8 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     if request.param == "scripted":
         yield Case(Scripted(rate=1e6))
         return
-    make, model = SERVERS[request.param]
-    async with make() as server:
-        chosen = VendorModel(request.param, model, server.url, server.key)
+    async with SERVERS[request.param]() as server:
+        chosen = vendor_model(request.param, server.url, server.key)
         async with open_provider(chosen, scripted_rate=1.0) as provider:
             yield Case(provider)
 
@@ -81,9 +77,20 @@ def asking(text: str, *after: Message) -> ModelRequest:
     return ModelRequest(messages=messages, tools=[SPEC])
 
 
-async def everything(case: Case, text: str) -> list[Delta]:
-    async with asyncio.timeout(10), aclosing(case.provider.stream(asking(text))) as got:
+async def everything(case: Case, text: str, **how: Any) -> list[Delta]:
+    request = replace(asking(text), **how)
+    async with asyncio.timeout(20), aclosing(case.provider.stream(request)) as got:
         return [delta async for delta in got]
+
+
+def reason_of(deltas: list[Delta]) -> FinishReason:
+    last = deltas[-1]
+    assert isinstance(last, Finish)
+    return last.reason
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
 
 
 async def test_it_has_a_name(case: Case) -> None:
@@ -95,6 +102,37 @@ async def test_a_stream_ends_with_one_finish(case: Case, what: str) -> None:
     deltas = await everything(case, getattr(case, what))
     finishes = [delta for delta in deltas if isinstance(delta, Finish)]
     assert finishes == deltas[-1:]
+
+
+async def test_word_that_it_opened_comes_first_and_once(case: Case) -> None:
+    deltas = await everything(case, case.long_text)
+    opened = [at for at, delta in enumerate(deltas) if isinstance(delta, Opened)]
+    assert opened in ([], [0])
+
+
+async def test_an_answer_may_be_empty(case: Case) -> None:
+    deltas = await everything(case, case.no_text)
+    assert text_of(deltas) == ""
+    assert reason_of(deltas) == "stop"
+
+
+async def test_an_answer_may_be_huge(case: Case) -> None:
+    deltas = await everything(case, case.huge_text)
+    assert text_of(deltas) == " ".join(map(str, range(1, 20_001)))
+    assert reason_of(deltas) == "stop"
+
+
+async def test_no_tool_is_called_when_none_may_be(case: Case) -> None:
+    deltas = await everything(case, case.calls_a_tool, tool_choice="none")
+    assert not any(isinstance(d, ToolInputStart | ToolCall) for d in deltas)
+    assert text_of(deltas)
+    assert reason_of(deltas) == "stop"
+
+
+async def test_a_prompt_may_be_long(case: Case) -> None:
+    system = ["Be brief. " * 1000, "Be kind. " * 1000]
+    deltas = await everything(case, case.long_text, system=system, attempt=7)
+    assert reason_of(deltas) == "stop"
 
 
 async def test_usage_is_reported(case: Case) -> None:
@@ -137,7 +175,7 @@ async def test_a_call_is_begun_written_and_whole(case: Case) -> None:
     assert of_call[-1] is made
     typed = "".join(d.args_delta for d in of_call if isinstance(d, ToolInputDelta))
     assert wire.loads(typed) == made.args
-    assert deltas[-1] == Finish("tool_calls")
+    assert reason_of(deltas) == "tool_calls"
     assert made.tool_name in {SPEC.name}
 
 
@@ -154,7 +192,7 @@ async def test_a_turn_goes_on_after_results(case: Case) -> None:
     async with aclosing(case.provider.stream(request)) as got:
         second = [delta async for delta in got]
     assert any(isinstance(delta, TextDelta) for delta in second)
-    assert second[-1] == Finish("stop")
+    assert reason_of(second) == "stop"
 
 
 async def test_errors_are_provider_errors(case: Case) -> None:
@@ -166,7 +204,8 @@ async def test_errors_are_provider_errors(case: Case) -> None:
 
 async def test_closing_ends_the_call(case: Case) -> None:
     stream = case.provider.stream(asking(case.long_text))
-    await anext(stream)
+    while not isinstance(await anext(stream), TextDelta):
+        pass
     await stream.aclose()
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
