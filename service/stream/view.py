@@ -40,6 +40,7 @@ from service.domain.events.chat import (
     StateReconciled,
     TurnFailed,
     TurnFinished,
+    UsageRecorded,
 )
 from service.domain.events.metadata import MetadataEvent
 from service.domain.times import rfc3339
@@ -160,6 +161,8 @@ def _show(chat_id: UUID, before: View, after: View, event: ChatEvent) -> list[Pa
 def _content(
     chat_id: UUID, before: View, after: View, event: ChatEvent
 ) -> list[Payload]:
+    if isinstance(event, UsageRecorded):
+        return []
     if isinstance(event, MetadataEvent):
         return [_header(chat_id, after.chat)]
     reset = _reset(before.preview) if after.preview is not before.preview else []

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from projections.chats import CHATS
 from service.domain.chat.state import Status
-from service.domain.events.chat import ChatEvent
+from service.domain.events.chat import ChatEvent, TurnSettings
 from tests import builders as b
 from tests.unit.projections.log import Log, entries, rows
 
@@ -124,3 +124,24 @@ def test_what_is_cleared_becomes_null() -> None:
     log.append(b.CHAT, *b.an_idle_chat(), b.workspace_bound(b.OWNER))
     (_, changed) = rows(CHATS, log.append(b.CHAT, b.workspace_bound(None)))
     assert changed[0]["changes"] == {"workspace_id": None}
+
+
+def test_the_model_that_a_message_asks_for_is_the_chats() -> None:
+    wish = TurnSettings(model_config_id=b.CHILD)
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat())
+    (_, (changed,)) = rows(CHATS, log.append(b.CHAT, b.user(settings=wish)))
+    assert changed["changes"]["model_config_id"] == b.CHILD
+    hidden = b.user(visibility="model", settings=wish)
+    for other in (b.user(), hidden, b.usage_recorded()):
+        (_, (changed,)) = rows(CHATS, log.append(b.CHAT, other))
+        assert "model_config_id" not in changed["changes"]
+
+
+def test_what_was_spent_moves_no_chat() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat())
+    (_, (changed,)) = rows(CHATS, log.append(b.CHAT, b.usage_recorded()))
+    assert changed == {
+        "id": b.CHAT, "changes": {}, "updated_at": None, "version": 8,
+    }  # fmt: skip

@@ -41,3 +41,10 @@ def test_fork_begins_as_read() -> None:
     ((cut,), _) = rows(CURSORS, log.entries[-1:])
     assert whole["read_up_to"] == cut["read_up_to"] == 7
     assert (cut["below"], cut["first_unread"]) == (0, None)
+
+
+def test_a_summary_is_no_answer_to_be_read() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat(), b.read_cursor_moved(5))
+    ((moved,), _) = rows(CURSORS, log.append(b.CHAT, *b.a_summary(8, 8)))
+    assert (moved["below"], moved["first_unread"]) == (None, None)

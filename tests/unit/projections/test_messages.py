@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from projections.messages import MESSAGES
-from service.domain.events.chat import ChatEvent, TurnSettings
+from service.domain.events.chat import ChatEvent, TurnSettings, Usage
 from tests import builders as b
 from tests.unit.projections.log import Log, entries, rows
 
@@ -40,3 +40,14 @@ def test_edit_takes_back_what_came_before_it_and_not_what_follows() -> None:
     (new, taken_back) = rows(MESSAGES, log.append(b.CHAT, *edit))
     assert [row["id"] for row in new] == [9]
     assert taken_back == [{"chat_id": b.CHAT, "from_id": 2, "version": 8}]
+
+
+def test_an_answer_has_the_tokens_that_were_counted_and_who_gave_it() -> None:
+    config = b.ASKED.model_config_id
+    answer = b.assistant(usage=b.usage(7), model_config_id=config)
+    nothing = b.assistant(usage=Usage())
+    (messages, _) = rows(MESSAGES, entries(b.CHAT, answer, nothing))
+    assert [(row["model_config_id"], row["usage"]) for row in messages] == [
+        (config, {"input_tokens": 7}),
+        (None, None),
+    ]

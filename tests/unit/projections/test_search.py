@@ -38,3 +38,9 @@ def test_edit_takes_words_back() -> None:
     log.append(b.CHAT, *b.an_idle_chat())
     (_, gone) = rows(SEARCH, log.append(b.CHAT, b.truncated(2), b.user("again")))
     assert gone == [{"chat_id": b.CHAT, "from_id": 2, "version": 8}]
+
+
+def test_a_summary_is_found_by_nobody() -> None:
+    """It repeats what was said, for the model; people see it as a tool's result."""
+    (words, _) = rows(SEARCH, entries(b.CHAT, *b.a_compacted_chat()))
+    assert [row["id"] for row in words] == [0, 2, 5]

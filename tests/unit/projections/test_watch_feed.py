@@ -6,7 +6,7 @@ from typing import Any
 
 from projections.projection import Entry
 from projections.watch_feed import WATCH_FEED
-from service.domain.events.chat import ChatEvent
+from service.domain.events.chat import ChatEvent, TurnSettings
 from tests import builders as b
 from tests.unit.projections.log import Log, rows
 
@@ -64,3 +64,21 @@ def test_what_workers_do_within_a_turn_is_told_to_nobody() -> None:
     log.append(b.CHAT, *b.a_chat())
     work = log.append(b.CHAT, b.acquired()) + log.append(b.CHAT, b.attempt(2))
     assert told(work) == [(None, 3, None)]
+
+
+def test_what_was_spent_and_summed_up_is_told_to_nobody() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.a_compaction())
+    summary = log.append(b.CHAT, *b.a_summary(10, 8))
+    paid = log.append(b.CHAT, b.usage_recorded())
+    assert {kind for kind, *_ in told([*summary, *paid])} <= {None}
+
+
+def test_the_model_of_a_message_comes_with_its_turn() -> None:
+    log = Log()
+    log.append(b.CHAT, *b.an_idle_chat())
+    wish = TurnSettings(model_config_id=b.CHILD)
+    batch = log.append(b.CHAT, b.user(settings=wish))
+    (_, (change,), _, _, _, _) = rows(WATCH_FEED, batch)
+    assert change["changes"] == {"model_config_id": b.CHILD}
+    assert told(batch) == [(None, 8, "running")]

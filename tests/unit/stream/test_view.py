@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service import wire
-from service.domain.events.chat import ChatEvent
+from service.domain.events.chat import ChatEvent, TurnSettings
 from service.stream.view import Frame, View, advance, see
 from tests import builders as b
 
@@ -209,3 +209,36 @@ def test_a_chat_that_was_put_right_says_what_was_wrong_and_ends_its_turn() -> No
         "preview_reset", "error", "status", "turn_finished",
     ]  # fmt: skip
     assert frames[-1][1]["outcome"] == "failed"
+
+
+def test_the_model_that_a_message_asks_for_is_in_the_header() -> None:
+    wish = TurnSettings(model_config_id=b.CHILD)
+    again = b.user(settings=wish)
+    frames = show(b.an_idle_chat(), [b.user(settings=wish)], [b.turn_finished(8)])
+    (_, message), (name, header), (last, _) = frames[7]
+    assert message["message"]["model_config_id"] == str(b.CHILD)
+    assert (name, header["chat"]["model_config_id"]) == ("chat_updated", str(b.CHILD))
+    assert last == "status"
+    # it is the chat's already
+    assert names(b.an_idle_chat(), [b.user(settings=wish)], [again])[8] == ["message"]
+
+
+def test_an_answer_says_what_it_took() -> None:
+    config = b.ASKED.model_config_id
+    answer = b.assistant(usage=b.usage(7), model_config_id=config)
+    ((_, told),) = show([b.created(), answer])[1][:1]
+    assert told["message"]["usage"] == {"input_tokens": 7}
+    assert told["message"]["model_config_id"] == str(config)
+
+
+def test_a_compaction_shows_a_call_and_its_result_in_place_of_the_preview() -> None:
+    frames = show(b.a_compaction(), b.a_summary(10, 8))
+    hidden, (call, *_), (result, *_), *quiet = frames[10:]
+    assert hidden == []
+    assert [name for name, _ in (call, result)] == ["message", "message"]
+    assert call[1]["replaces"] == {"epoch": 8, "attempt": 1}
+    assert quiet == [[], []]
+
+
+def test_what_was_spent_shows_nothing() -> None:
+    assert names(b.an_idle_chat(), [b.usage_recorded()])[7] == []
