@@ -210,5 +210,6 @@ def quiet_libraries() -> None:
     """At their lower levels the SDKs log whole requests, whatever OPENAI_LOG says."""
     for name in ("openai", "anthropic", "httpx2", "httpcore2", "pydantic_ai"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # that a model does not know a setting is no news to anybody who reads stderr
+    # what a model does not know, or how long it lives, is no news for our stderr
     warnings.filterwarnings("ignore", category=UserWarning, module="pydantic_ai")
+    warnings.filterwarnings("ignore", "The model ", DeprecationWarning)

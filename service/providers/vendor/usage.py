@@ -6,6 +6,7 @@ from pydantic import JsonValue
 from pydantic_ai.usage import RequestUsage
 
 from service.domain.events.chat import Usage
+from service.providers.context_limit import find_context_limit
 
 
 def usage_of(usage: RequestUsage, *, said: JsonValue = None) -> Usage | None:
@@ -25,4 +26,5 @@ def usage_of(usage: RequestUsage, *, said: JsonValue = None) -> Usage | None:
         reasoning_tokens=reasoning or None,
         cache_read_tokens=usage.cache_read_tokens or None,
         cache_creation_tokens=usage.cache_write_tokens or None,
+        context_limit=find_context_limit(said),
     )

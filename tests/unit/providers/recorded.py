@@ -28,11 +28,12 @@ MODELS: dict[Api, VendorModel] = {
 
 
 def sse(*events: Any) -> bytes:
-    """Events as they stand in a body; a text goes as it is."""
+    """Events as they stand in a body; a text is data, or a comment as it is."""
     frames = []
     for event in events:
         if isinstance(event, str):
-            frames.append(f"data: {event}\n\n".encode())
+            field = "" if event.startswith(":") else "data: "
+            frames.append(f"{field}{event}\n\n".encode())
             continue
         name = f"event: {event['type']}\n".encode() if "type" in event else b""
         frames.append(name + b"data: " + wire.dumps(event) + b"\n\n")
