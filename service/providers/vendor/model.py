@@ -211,5 +211,5 @@ def quiet_libraries() -> None:
     for name in ("openai", "anthropic", "httpx2", "httpcore2", "pydantic_ai"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # what a model does not know, or how long it lives, is no news for our stderr
-    warnings.filterwarnings("ignore", category=UserWarning, module="pydantic_ai")
+    warnings.filterwarnings("ignore", module="pydantic_ai")
     warnings.filterwarnings("ignore", "The model ", DeprecationWarning)

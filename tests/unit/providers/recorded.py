@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,16 +41,27 @@ def sse(*events: Any) -> bytes:
     return b"".join(frames)
 
 
-class _Body(httpx2.AsyncByteStream):
-    """A body that comes in pieces, not where events end."""
+PIECE = 100
+"""Bytes of a body that come at once: no multiple of any event's length."""
 
-    def __init__(self, data: bytes, size: int) -> None:
-        self._data = data
-        self._size = size
+
+@dataclass
+class Body(httpx2.AsyncByteStream):
+    """A body that comes in pieces, not where events end; it may wait between them."""
+
+    told: Sequence[bytes | asyncio.Event]
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._data), self._size):
-            yield self._data[start : start + self._size]
+        for part in self.told:
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+                continue
+            for start in range(0, len(part), PIECE):
+                yield part[start : start + PIECE]
+
+    async def aclose(self) -> None:
+        self.closed.set()
 
 
 @dataclass
@@ -57,12 +69,12 @@ class Recorded:
     """A provider, what it plays next, and what it was asked."""
 
     provider: VendorProvider
-    bodies: list[bytes] = field(default_factory=list)
+    bodies: list[Body] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[httpx2.Headers] = field(default_factory=list)
 
     def plays(self, *events: Any) -> None:
-        self.bodies.append(sse(*events))
+        self.bodies.append(Body([sse(*events)]))
 
     async def ask(self, *events: ChatEvent, **fields: Any) -> list[Delta]:
         messages = list(state_of(created(), *events).messages)
@@ -86,9 +98,7 @@ async def recorded(chosen: VendorModel | Api) -> AsyncIterator[Recorded]:
         made.requests.append(wire.loads(request.content))
         made.headers.append(request.headers)
         headers = {"content-type": "text/event-stream"}
-        return httpx2.Response(
-            200, headers=headers, stream=_Body(made.bodies.pop(0), 100)
-        )
+        return httpx2.Response(200, headers=headers, stream=made.bodies.pop(0))
 
     async with httpx2.AsyncClient(
         transport=httpx2.MockTransport(answer), event_hooks={"response": [hear]}
