@@ -48,6 +48,7 @@ from service.settings import Role, Settings
 from service.subscription.listener import LOG_CHANNEL
 from service.tools.clock import clock
 from service.tools.registry import Registry
+from service.tracing import Tracing, open_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ def _start_projector(parts: Parts, settings: Settings) -> None:
 @asynccontextmanager
 async def _worker(parts: Parts, settings: Settings) -> AsyncIterator[None]:
     """The role worker: takes chats while entered; on exit it gives them back."""
-    main, tasks = parts.databases.main, parts.tasks
+    main, tasks, name = parts.databases.main, parts.tasks, worker_name()
 
     async def runnable(limit: int) -> list[FreeChat]:
         async with parts.pool.connection() as connection:
@@ -190,9 +191,10 @@ async def _worker(parts: Parts, settings: Settings) -> AsyncIterator[None]:
 
     async with (
         Flusher(main) as flusher,
-        Leases(main, worker=worker_name(), lease_s=settings.lease_s) as leases,
+        Leases(main, worker=name, lease_s=settings.lease_s) as leases,
+        _tracing(settings, name) as tracing,
     ):
-        means = _means(parts, settings, flusher)
+        means = _means(parts, settings, flusher, tracing)
         pace = Pace(
             slots=settings.worker_slots,
             poll_interval_s=settings.poll_interval_s,
@@ -212,7 +214,9 @@ async def _worker(parts: Parts, settings: Settings) -> AsyncIterator[None]:
             yield
 
 
-def _means(parts: Parts, settings: Settings, flusher: Flusher) -> Means:
+def _means(
+    parts: Parts, settings: Settings, flusher: Flusher, tracing: Tracing
+) -> Means:
     async def user_prompt(user_id: UUID) -> str:
         return (await parts.catalog.user(user_id)).custom_prompt
 
@@ -223,9 +227,20 @@ def _means(parts: Parts, settings: Settings, flusher: Flusher) -> Means:
         pool=parts.pool,
         guard=parts.guard,
         metrics=parts.metrics.models,
+        tracing=tracing,
         sources=Sources(user_prompt=user_prompt),
         patience=Patience(settings.model_startup_s, settings.model_silence_s),
     )
+
+
+@asynccontextmanager
+async def _tracing(settings: Settings, instance: str) -> AsyncIterator[Tracing]:
+    tracing = open_tracing(settings.otel_exporter_otlp_endpoint, instance=instance)
+    try:
+        yield tracing
+    finally:
+        # it may have to wait for a collector
+        await asyncio.to_thread(tracing.close)
 
 
 def worker_name() -> str:

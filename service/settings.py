@@ -35,6 +35,7 @@ NOT_SETTINGS = ("PARLEY_TEST_", "PARLEY_CHAT_ID", "PARLEY_URL", "PARLEY_TOKEN")
 OF_VENDORS = {
     "openai_api_key": "OPENAI_API_KEY",
     "anthropic_api_key": "ANTHROPIC_API_KEY",
+    "otel_exporter_otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
 }
 """Fields that go by the names which their vendors' tools use."""
 
@@ -94,6 +95,8 @@ class Settings(BaseModel):
     """So is one that stops for so long; some think aloud to nobody for minutes."""
     secret_key: SecretStr | None = None
     """Encrypts stored keys: one or several, the newest first; absent: a file."""
+    otel_exporter_otlp_endpoint: str | None = None
+    """An OTLP collector (HTTP) that turns are traced to; needs `parley[otel]`."""
     stream_heartbeat_s: float = Field(default=15.0, gt=0)
     """A comment on every idle stream; proxies cut silent connections after 60 s."""
     stream_lifetime_s: float = Field(default=600.0, gt=0)
@@ -149,7 +152,7 @@ class Settings(BaseModel):
             raise ValueError("expected scripted, openai:NAME or anthropic:NAME")
         return value
 
-    @field_validator("model_base_url")
+    @field_validator("model_base_url", "otel_exporter_otlp_endpoint")
     @classmethod
     def _a_plain_url(cls, value: str | None) -> str | None:
         if value is not None:

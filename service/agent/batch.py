@@ -80,7 +80,8 @@ async def _run(
     means: Means,
 ) -> ToolResultPart:
     try:
-        result = await means.tools.run(call)
+        with means.tracing.span("tool", tool=call.tool_name):
+            result = await means.tools.run(call)
     except asyncio.CancelledError:
         if cancelled_by_us():
             raise

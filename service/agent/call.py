@@ -89,12 +89,18 @@ async def ask(
         if live is not None and show is not None:
             show(live)
 
-    try:
-        await listen(
-            _deltas(model, request), take, patience=means.patience, clock=clock
-        )
-    finally:
-        answer.runtime_ms = max(0, round((clock.monotonic() - asked_at) * 1000))
+    with means.tracing.span(
+        "model call", provider=ref.provider, model=ref.model, attempt=request.attempt
+    ) as span:
+        try:
+            await listen(
+                _deltas(model, request), take, patience=means.patience, clock=clock
+            )
+        finally:
+            answer.runtime_ms = max(0, round((clock.monotonic() - asked_at) * 1000))
+        if (usage := answer.assembly.usage) is not None:
+            span.set_attribute("parley.input_tokens", usage.input_tokens or 0)
+            span.set_attribute("parley.output_tokens", usage.output_tokens or 0)
     if answer.assembly.finish_reason is None:
         message = "the stream of the model was closed unexpectedly"
         raise ProviderError(kind="timeout", message=message, retryable=True)

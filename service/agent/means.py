@@ -16,6 +16,7 @@ from service.live.flush import Flusher
 from service.metrics import ModelMetrics
 from service.providers.models import Models
 from service.tools.registry import Registry
+from service.tracing import NOT_TRACING, Tracing
 
 CLIENT_TIME = timedelta(minutes=5)
 """For a client to answer the calls of its tools; a person may have to be asked."""
@@ -41,3 +42,4 @@ class Means:
     patience: Patience = field(default_factory=Patience)
     clock: Clock = field(default_factory=LoopClock)
     background: Background = field(default_factory=Background)
+    tracing: Tracing = NOT_TRACING

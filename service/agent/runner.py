@@ -31,6 +31,7 @@ from service.agent.next_action import (
     RunTools,
     next_action,
 )
+from service.agent.traced import TurnSpan
 from service.domain.chat.state import ChatState
 from service.errors import FutureEvent, Rejection, StreamPurged
 from service.lease import LeaseLost
@@ -66,11 +67,16 @@ class Outcome(Enum):
 
 async def run(hold: Hold, means: Means) -> Outcome:
     """Work on the chat until there is a reason to leave it."""
+    with TurnSpan(means.tracing, hold) as turn:
+        return await _run(hold, means, turn)
+
+
+async def _run(hold: Hold, means: Means, turn: TurnSpan) -> Outcome:
     backoff, reread = Backoff(), False
     refused: tuple[int, str] | None = None
     while True:
         try:
-            outcome = await _step(hold, means, reread=reread)
+            outcome = await _step(hold, means, turn, reread=reread)
             if outcome is not None:
                 return outcome
             reread = False
@@ -94,7 +100,9 @@ async def run(hold: Hold, means: Means) -> Outcome:
             await _fail(error, hold, backoff)
 
 
-async def _step(hold: Hold, means: Means, *, reread: bool) -> Outcome | None:
+async def _step(
+    hold: Hold, means: Means, turn: TurnSpan, *, reread: bool
+) -> Outcome | None:
     state = (await hold.current(reread=reread)).state
     if not hold.holds(state):
         return Outcome.LOST
@@ -105,7 +113,9 @@ async def _step(hold: Hold, means: Means, *, reread: bool) -> Outcome | None:
     action, chosen = await _with_model(action, state, means)
     if isinstance(action, Generate):
         start_naming(state, hold, means)
-    await act(action, state, hold=hold, means=means, chosen=chosen)
+    turn.at(state.turn_id)
+    with means.tracing.span("step", action=type(action).__name__):
+        await act(action, state, hold=hold, means=means, chosen=chosen)
     seconds = asyncio.get_running_loop().time() - begun_at
     logger.info("step done", extra=_told(action, chosen, seconds))
     return None

@@ -43,6 +43,7 @@ from service.providers.provider import (
 from service.providers.scripted import Scripted
 from service.tools.clock import clock
 from service.tools.registry import Registry, Tool
+from service.tracing import NOT_TRACING, Tracing
 from tests.fixtures.stack import PATIENCE_S, Stack
 
 FREE = """
@@ -120,6 +121,7 @@ async def hand(
     metrics: Metrics | None = None,
     patience: Patience = PATIENCE,
     silence_clock: Clock | None = None,
+    tracing: Tracing = NOT_TRACING,
     **pace: Any,
 ) -> AsyncIterator[Hand]:
     """A worker on the stack's chats, woken by the stack's tail."""
@@ -146,6 +148,7 @@ async def hand(
             client_time=client_time,
             patience=patience,
             clock=silence_clock or LoopClock(),
+            tracing=tracing,
         )
         worker = Worker(
             chats or stack.chats,
