@@ -108,6 +108,7 @@ async def _record(
                 actor=actor,
                 key=f"{actor}:{unique}",
                 request_hash=unique.bytes,
+                causation_id=f"{hold.chat_id}:{state.version}",
             )
         except AWAY:
             await asyncio.sleep(backoff.next())

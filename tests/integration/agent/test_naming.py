@@ -10,9 +10,13 @@ from uuid import UUID
 
 import pytest
 
+from service.agent.runner import Outcome
+from service.db.pool import connect
 from service.domain.chat.state import ChatState
 from service.domain.cost import Prices
 from service.domain.events.chat import ModelRef, Purpose, Usage, UsageRecorded
+from service.eventstore import store
+from service.eventstore.records import StreamName
 from service.providers.models import Model
 from service.providers.provider import (
     Delta,
@@ -23,6 +27,7 @@ from service.providers.provider import (
 )
 from service.providers.scripted import Scripted
 from tests.fixtures.byhand import ChatByHand
+from tests.fixtures.purging import purge
 from tests.fixtures.stack import PATIENCE_S, Stack
 from tests.integration.agent.crew import Hand, Watch, hand, history, rests
 
@@ -134,6 +139,21 @@ async def test_what_fails_is_tried_again_in_the_next_turn_and_hurts_no_turn(
     assert state.last_error is None
     assert len(models.requests) == 3
     assert caplog.text.count("no title came") == 3
+
+
+async def test_a_chat_that_is_purged_meanwhile_gets_none(stack: Stack) -> None:
+    models = Titles()
+    async with hand(stack, models=models) as worker:
+        chat = await ChatByHand.create(stack, "count 3")
+        async with asyncio.timeout(PATIENCE_S):
+            await models.asked.wait()
+            assert await worker.worker.signals.left.wait() == (chat.id, Outcome.RESTS)
+        await purge(stack.database, chat.id)
+        models.gate.set()
+        await settled(worker)
+    async with await connect(stack.database, role="service", name="test") as connection:
+        events = await store.read_stream(connection, StreamName("chat", chat.id), 0)
+    assert events[-1].type == "stream_purged"
 
 
 async def test_a_worker_that_stops_asks_no_longer(stack: Stack, watch: Watch) -> None:
