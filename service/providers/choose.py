@@ -43,6 +43,8 @@ class VendorModel:
     """Absent: the vendor's own."""
     api_key: str | None = field(default=None, repr=False)
     api: Api = "chat"
+    account: str | None = None
+    """Tells accounts with one vendor apart: none can read what another has signed."""
 
 
 def default_api(vendor: Vendor, base_url: str | None) -> Api:

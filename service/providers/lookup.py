@@ -233,7 +233,7 @@ def _vendor_model(
     match options.get("api"):
         case "chat" | "responses" as wanted if vendor == "openai":
             api = wanted
-    return VendorModel(vendor, model, row.base_url, key, api)
+    return VendorModel(vendor, model, row.base_url, key, api, str(row.id))
 
 
 def _prices(config: ModelConfigRow) -> Prices:

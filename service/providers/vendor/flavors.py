@@ -150,10 +150,10 @@ def _anthropic(
 
 
 def _identity(chosen: VendorModel) -> str:
-    """Signatures of one server are no good at another, nor in another API's terms."""
+    """What one account at one server signed is no good elsewhere or in another API."""
     kind: str = chosen.vendor
     if chosen.vendor == "openai" and chosen.api == "responses":
         kind = "openai-responses"
-    if chosen.base_url is None:
-        return kind
-    return f"{kind}@{urlsplit(chosen.base_url).netloc}"
+    server = f"@{urlsplit(chosen.base_url).netloc}" if chosen.base_url else ""
+    account = f"#{chosen.account}" if chosen.account else ""
+    return f"{kind}{server}{account}"

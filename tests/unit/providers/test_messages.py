@@ -246,6 +246,20 @@ async def test_hints_stand_at_the_last_two_messages_only(anthropic: Recorded) ->
         assert sum(blocks) == 2
 
 
+async def test_tools_that_are_gone_are_told_but_not_offered(
+    anthropic: Recorded,
+) -> None:
+    """The vendor refuses calls in a history whose tools it is not told."""
+    plays(anthropic)
+    await anthropic.ask(user("?"), assistant(call("c1")), tool(), assistant(call("c2")))
+    (body,) = anthropic.requests
+    assert [told["name"] for told in body["tools"]] == ["clock"]
+    assert body["tool_choice"] == {"type": "none"}
+    plays(anthropic)
+    await anthropic.ask(user("?"))
+    assert not {"tools", "tool_choice"} & anthropic.requests[-1].keys()
+
+
 OLD = "claude-sonnet-4-5"
 
 
