@@ -1,4 +1,4 @@
-"""parley prompt: what every chat is told, and what a user's chats are told."""
+"""parley prompt: what new chats are told, and what a user's chats are told."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from service.platform.stored_settings import (
 )
 
 app = typer.Typer(
-    help="What every chat is told, and the chats of a user.", no_args_is_help=True
+    help="What new chats are told, and the chats of a user.", no_args_is_help=True
 )
 
 User = Annotated[
@@ -87,9 +87,10 @@ def set_(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Set the prompt of the deployment, or of a user; it holds from the next step on.
+    """Set the prompt of the deployment, or of a user.
 
-    Characters that nobody sees are left out: instructions can hide in them.
+    That of the deployment is for new chats, that of a user holds at once in all of
+    theirs. Characters that nobody sees are left out: instructions can hide in them.
     """
     if user is not None and default is not None:
         raise SetupError("Parley's own prompt is for all; leave out --user")

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from service.db.pool import Connection
 
 DEPLOYMENT_PROMPT = "deployment_prompt"
-"""{"text": str, "include_default": bool}: what every chat is told."""
+"""{"text": str, "include_default": bool}: what new chats are told."""
 
 MODEL_OVERRIDES = {
     "title": "model_override.title",
