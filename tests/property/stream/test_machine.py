@@ -175,6 +175,23 @@ class Following(RuleBasedStateMachine):
     def rename(self, chat: ChatByHand, title: str) -> None:
         self.act(chat.rename(title))
 
+    @rule(chat=chats, title=st.sampled_from("abc"))
+    def name(self, chat: ChatByHand, title: str) -> None:
+        self.act(chat.name(title))
+
+    @rule(chat=chats, parts=st.integers(0, 4), whole=st.booleans())
+    def compact(self, chat: ChatByHand, parts: int, whole: bool) -> None:
+        """A turn that runs is answered; then the chat is summed up, or half of it."""
+
+        async def sum_up() -> None:
+            if (await chat.state()).status is Status.RUNNING:
+                await self._work(chat, parts, "c")
+                await chat.finish()
+            await chat.compact()
+            await self._work(chat, parts, "c" if whole else "a")
+
+        self.act(sum_up())
+
     @rule(chat=chats, last=st.booleans())
     def change_the_queue(self, chat: ChatByHand, last: bool) -> None:
         async def change() -> None:
@@ -199,7 +216,13 @@ class Following(RuleBasedStateMachine):
             await chat.finish_interruption(partial)
         elif state.status is Status.REQUIRES_ACTION:
             await chat.answer("blue")
-        elif state.messages[-1].role == "assistant":
+        elif state.compaction is not None:
+            if state.episode is None or end == "a":
+                await chat.attempt("compaction")
+            await chat.say(*("x" * (n + 1) for n in range(parts)))
+            if end in "cfn":
+                await chat.sum_up("so far")
+        elif state.turn_id is None or state.messages[-1].role == "assistant":
             await chat.finish()
         else:
             if state.episode is None or end == "a":
