@@ -42,9 +42,9 @@ from service.providers.turns import (
     Text,
     UserTurn,
 )
-from service.providers.vendor.deltas import SUMMARY_BREAK
 from service.providers.vendor.items import Linked
 from service.providers.vendor.named import FILE_NAME
+from service.providers.vendor.thoughts import SUMMARY_BREAK
 
 GONE = "No longer available."
 
@@ -79,7 +79,7 @@ def messages_of(
 
 
 def stand_ins(prompt: Prompt) -> list[ToolSpec]:
-    """The tools that were called, for a vendor that wants them told with their calls."""
+    """The tools that were called, for a vendor that wants them with their calls."""
     called = [
         part.name
         for turn in prompt.turns
