@@ -170,12 +170,13 @@ def reset_in(text: str) -> Reset | None:
     return None
 
 
-_STATUS = re.compile(r"(?:status(?:[ _]?code)?|http)\s*[:=]?\s*(\d{3})\b")
+_STATUS = re.compile(r"(?:status(?:[ _]?code)?|http)\s{0,4}[:=]?\s{0,4}(\d{3})\b")
 
 _KNOWN = re.compile(r"(?<![\w:.-])(401|403|408|429|500|502|503|504|529)(?![\w:]|\.\d)")
 """A number that stands alone; behind a colon it is a port."""
 
-_STREAM_ID = re.compile(r"stream id\s*[:=]?\s*$")
+_STREAM_ID = re.compile(r"stream id\s{0,4}[:=]?\s{0,4}$")
+_STREAM_ID_LENGTH = 18
 
 
 def status_in(text: str) -> int | None:
@@ -183,7 +184,8 @@ def status_in(text: str) -> int | None:
     if match := _STATUS.search(text):
         return int(match[1])
     for match in _KNOWN.finditer(text):
-        if not _STREAM_ID.search(text[: match.start()]):
+        start = match.start()
+        if not _STREAM_ID.search(text[max(0, start - _STREAM_ID_LENGTH) : start]):
             return int(match[1])
     return None
 

@@ -29,14 +29,17 @@ _MEMBERS = ("error", "message", "detail", "error_message", "msg")
 
 def said_in(body: object) -> str:
     """The vendor's message in an error body, or the first line of a text."""
-    return _said(body, DEPTH)
+    said = _said(body, DEPTH)
+    return said.partition("\n")[0].strip() if isinstance(body, str | bytes) else said
 
 
 def _said(body: object, depth: int) -> str:
     if isinstance(body, bytes):
         body = body[:BODY_BYTES].decode(errors="replace")
     if isinstance(body, str):
-        return _first_line(body)
+        text = body[:BODY_BYTES].strip()
+        # a page says what a browser shows, and its status says the same
+        return "" if text.startswith("<") else text
     if depth == 0:
         return ""
     if isinstance(body, Mapping):
@@ -48,17 +51,13 @@ def _said(body: object, depth: int) -> str:
     return ""
 
 
-def _first_line(text: str) -> str:
-    text = text[:BODY_BYTES].strip()
-    # a page says what a browser shows, and its status says the same
-    return "" if text.startswith("<") else text.partition("\n")[0].strip()
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S+", re.I)
+"""Bounded: a scheme of any length takes a long word minutes to be none."""
 
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.I)
 _KEY = re.compile(
     r"\b(?:sk|pk|rk|key|gsk|xai)-[\w*.-]{3,}"
     r"|\bAIza[\w-]{20,}"
-    r"|\b(?:bearer|x-api-key:?)\s+\S+",
+    r"|\b(?:bearer|x-api-key:?)\s{1,4}\S+",
     re.I,
 )
 

@@ -1,0 +1,1 @@
+"""What vendors answer, written by us after their documentation."""
