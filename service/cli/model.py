@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
+from pydantic import JsonValue
 from rich.table import Column, Table
 
+from service import wire
 from service.cli.database import change_platform, with_database
 from service.cli.model_options import (
     ContextLimit,
@@ -33,6 +35,7 @@ from service.cli.provider_rows import (
     find_model,
     find_provider,
     model_json,
+    usable,
 )
 from service.cli.screen import printable
 from service.cli.timeline import new_console
@@ -45,7 +48,16 @@ from service.platform.model_configs import (
     update_model_config,
 )
 from service.platform.providers import list_providers
+from service.platform.stored_settings import (
+    MODEL_OVERRIDES,
+    delete_setting,
+    list_settings,
+    update_setting,
+)
 from service.providers.models import DEFAULT_THRESHOLD
+
+Purpose = Literal["title", "compaction"]
+"""Of MODEL_OVERRIDES."""
 
 app = typer.Typer(
     help="Models that chats may use: their limits and their prices.",
@@ -224,6 +236,53 @@ def default(model: Model, data_dir: DataDir = None, as_json: AsJson = False) -> 
         return row.id
 
     _tell(change_platform(choose, data_dir), "the default", as_json=as_json)
+
+
+@app.command()
+def override(
+    purpose: Annotated[
+        Purpose, typer.Argument(help="What it is asked for.", show_default=False)
+    ],
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Its id or name; without, what is set is printed.",
+                       show_default=False),
+    ] = None,
+    reasoning_effort: Effort = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Back to the model of each chat.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Have another model than the chat's own name chats, or sum them up."""
+    if model is None and reasoning_effort is not None:
+        raise SetupError("--reasoning-effort goes with a model")
+    if model is not None and clear:
+        raise SetupError("--clear goes without a model")
+    key = MODEL_OVERRIDES[purpose]
+
+    async def change(connection: Connection) -> JsonValue:
+        if model is not None:
+            row = await find_model(connection, model)
+            providers = {each.id: each for each in await list_providers(connection)}
+            if not usable(row, providers.get(row.provider_id)):
+                raise SetupError(f"{row.display_name!r}, or its provider, is off")
+            value: dict[str, JsonValue] = {"model_config_id": str(row.id)}
+            if reasoning_effort is not None:
+                value["reasoning_effort"] = reasoning_effort
+            await update_setting(connection, key, value)
+        elif clear:
+            await delete_setting(connection, key)
+        return (await list_settings(connection)).get(key)
+
+    found = change_platform(change, data_dir)
+    if as_json:
+        print_json(found)
+    elif found is None:
+        print_line(f"no other model is set for {purpose}: the chat's own is asked")
+    else:
+        print_line(f"{purpose}: {printable(wire.dumps(found).decode())}")
 
 
 def _tell(config_id: UUID, done: str, *, as_json: bool) -> None:

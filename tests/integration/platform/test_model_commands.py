@@ -113,6 +113,28 @@ async def test_mistakes_are_told_in_a_line(
     assert "names several" in await operator.fails("model", "remove", "Two")
 
 
+async def test_another_model_for_titles(
+    operator: Operator, service: Connection, models: dict[str, Any]
+) -> None:
+    override = ("model", "override", "title")
+    assert await operator.does(*override) is None
+    assert "the chat's own" in (await operator.run(*override)).out
+    said = await operator.does(*override, "Two", "--reasoning-effort", "low")
+    assert said == {"model_config_id": models["two"], "reasoning_effort": "low"}
+    assert await list_settings(service) == {"model_override.title": said}
+    assert await operator.does(*override) == said
+    await operator.does("model", "override", "compaction", "one")
+    assert await operator.does(*override, "--clear") is None
+    assert await list_settings(service) == {
+        "model_override.compaction": {"model_config_id": models["one"]}
+    }
+    await operator.does("model", "update", "Two", "--disabled")
+    assert "is off" in await operator.fails(*override, "Two")
+    assert "no model" in await operator.fails(*override, "three")
+    assert "--clear" in await operator.fails(*override, "one", "--clear")
+    assert "goes with" in await operator.fails(*override, "--reasoning-effort", "low")
+
+
 async def test_prompt_of_the_deployment(
     operator: Operator, service: Connection, tmp_path: Path
 ) -> None:

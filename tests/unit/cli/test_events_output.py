@@ -53,6 +53,17 @@ def recorded(version: int, type_: str, append_last: int, **data: Any) -> Recorde
         ),
         ("turn_failed", {"error": {"message": "\x1b[2Jno"}}, "[2Jno"),
         ("erased", {"was": "run_acquired", "usage": None}, '{"was":"run_acquired"}'),
+        (
+            "provider_changed",
+            {"op": "insert", "row": {"display_name": "A", "kind": "openai"}},
+            "insert A",
+        ),
+        (
+            "compaction_threshold_changed",
+            {"op": "update", "row": {"threshold_percent": 0}},
+            "update 0",
+        ),
+        ("setting_changed", {"op": "delete", "row": {}}, '{"op":"delete","row":{}}'),
         # of another release, or not ours at all
         ("chat_created", {"name": 1}, '{"name":1}'),
         ("fireworks", {"at": "now"}, ""),

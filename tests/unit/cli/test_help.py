@@ -17,7 +17,7 @@ COMMANDS = (
     ("provider",), ("provider", "list"), ("provider", "add"), ("provider", "update"),
     ("provider", "remove"), ("provider", "rotate-keys"),
     ("model",), ("model", "list"), ("model", "add"), ("model", "update"),
-    ("model", "remove"), ("model", "default"),
+    ("model", "remove"), ("model", "default"), ("model", "override"),
     ("prompt",), ("prompt", "show"), ("prompt", "set"),
     ("threshold",), ("threshold", "list"), ("threshold", "set"),
     ("threshold", "clear"),
@@ -59,6 +59,7 @@ def test_help(command: tuple[str, ...], golden: Golden) -> None:
         ["model", "add", "p", "m", "--context-limit", "1", "--price-input", "NaN"],
         ["model", "update", "m", "--reasoning-effort", "huge"],
         ["model", "update", "m", "--temperature", "3"],
+        ["model", "override", "explore", "m"],
         ["threshold", "set", "m", "101"],
     ],
 )
