@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,7 +25,7 @@ from tests.unit.providers.recorded import Recorded, recorded
 
 LOCAL = VendorModel("openai", "qwen3:8b", "http://local.test/v1", None)
 
-USAGE = {
+USAGE: dict[str, Any] = {
     "prompt_tokens": 110,
     "completion_tokens": 20,
     "total_tokens": 130,

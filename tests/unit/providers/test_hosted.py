@@ -13,7 +13,7 @@ from service.providers.prompt import prompt_of
 from service.providers.turns import AssistantTurn, Text, UserTurn
 from tests.property.providers.histories import message
 
-PAGES = [{"type": "web_search_result", "url": "https://a.b", "title": "A"}]
+PAGES: list[Any] = [{"type": "web_search_result", "url": "https://a.b", "title": "A"}]
 
 
 def mine(item_id: str = "s1", **more: Any) -> dict[str, Any]:
@@ -109,7 +109,10 @@ def test_only_answers_hold_them() -> None:
 
 
 def test_a_text_whose_search_is_gone_cites_nothing() -> None:
-    cited = {"provider": "me", "details": {"citations": [{"url": "https://a.b"}]}}
+    cited: dict[str, Any] = {
+        "provider": "me",
+        "details": {"citations": [{"url": "https://a.b"}]},
+    }
     text = TextPart(text="so", provider_metadata=cited)
     assert told(search(), found(), text)[-1] == Text("so", cited)
     assert told(search(), text) == [Text("so")]

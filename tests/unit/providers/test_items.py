@@ -75,7 +75,7 @@ def test_no_id_is_told_twice() -> None:
 
 
 def test_what_another_vendor_left_has_no_ids() -> None:
-    plain = [Text("so"), Call("c1", "clock", {})]
+    plain: list[Said] = [Text("so"), Call("c1", "clock", {})]
     assert told(*plain) == plain
 
 

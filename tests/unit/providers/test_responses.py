@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from service.domain.events.chat import Usage
-from service.domain.parts import FilePart
 from service.providers.provider import (
     BlockEnd,
-    FileContent,
     Finish,
     Opened,
     ProviderError,
@@ -26,7 +23,6 @@ from service.providers.provider import (
     ToolResult,
     UsageReport,
 )
-from service.tools.clock import SPEC
 from tests.builders import result, tool, user
 from tests.unit.providers.events import Items, response
 from tests.unit.providers.recorded import Recorded, recorded, said
@@ -217,126 +213,6 @@ async def test_another_api_gets_none_of_it(openai: Recorded, other: Any) -> None
     assert "so https://a.b" in sent
     for private in ("rs_1", "msg_1", "fc_1", LONG, "k1", "first", "web_search"):
         assert private not in sent
-
-
-async def test_a_request_says_all_that_was_asked_for(openai: Recorded) -> None:
-    plays(openai)
-    await openai.ask(
-        user("?"),
-        tools=[SPEC],
-        system=("one", "two"),
-        session="family",
-        reasoning_effort="high",
-        max_output_tokens=500,
-        tool_choice="none",
-        options={
-            "store": False,
-            "verbosity": "low",
-            "reasoning_summary": "concise",
-            "service_tier": "flex",
-            "parallel_tool_calls": False,
-            "web_search": True,
-            "extra_body": {"user": "x"},
-        },
-    )
-    (body,) = openai.requests
-    searches, clock = body.pop("tools")
-    assert searches["type"] == "web_search"
-    assert (clock["type"], clock["name"], clock["strict"]) == (
-        "function", "clock", False,
-    )  # fmt: skip
-    assert body.pop("input") == [
-        {"role": "system", "content": "one"},
-        {"role": "system", "content": "two"},
-        {"role": "user", "content": "?"},
-    ]
-    assert body == {
-        "model": "gpt-5",
-        "stream": True,
-        "store": False,
-        "include": ["reasoning.encrypted_content"],
-        "reasoning": {"effort": "high", "summary": "concise"},
-        "text": {"verbosity": "low"},
-        "service_tier": "flex",
-        "prompt_cache_key": "family",
-        "max_output_tokens": 500,
-        "tool_choice": "none",
-        "parallel_tool_calls": False,
-        "user": "x",
-    }
-
-
-async def test_a_plain_request_says_no_more_than_it_must(openai: Recorded) -> None:
-    plays(openai)
-    await openai.ask(user("?"))
-    assert openai.requests == [
-        {
-            "model": "gpt-5",
-            "stream": True,
-            "include": ["reasoning.encrypted_content"],
-            "input": [{"role": "user", "content": "?"}],
-        }
-    ]
-
-
-@pytest.mark.parametrize(
-    ("model", "effort", "sent"),
-    [("gpt-5", "none", "minimal"), ("gpt-5.1", "none", "none"), ("o3", "max", "high")],
-)
-async def test_effort_is_as_near_as_the_model_comes(
-    openai: Recorded, model: str, effort: str, sent: str
-) -> None:
-    plays(openai)
-    await openai.ask(user("?"), model=model, reasoning_effort=effort)
-    assert openai.requests[0]["reasoning"] == {"effort": sent}
-
-
-async def test_models_that_do_not_think_are_not_asked_for_thoughts(
-    openai: Recorded,
-) -> None:
-    plays(openai)
-    await openai.ask(
-        user("?"), model="gpt-4.1", reasoning_effort="high", temperature=0.5
-    )
-    (body,) = openai.requests
-    assert "include" not in body
-    assert "reasoning" not in body
-    assert body["temperature"] == 0.5
-
-
-async def test_models_that_think_are_not_told_how_to_sample(openai: Recorded) -> None:
-    plays(openai)
-    await openai.ask(user("?"), temperature=0.0, options={"top_p": 0.5, "top_k": 3})
-    assert openai.requests[0].keys() == {"model", "stream", "include", "input"}
-
-
-async def test_files_go_by_their_names(openai: Recorded) -> None:
-    plays(openai)
-    one, two = UUID(int=1), UUID(int=2)
-    await openai.ask(
-        user(
-            "look",
-            FilePart(file_id=one, media_type="image/png"),
-            FilePart(file_id=two, media_type="application/pdf"),
-        ),
-        files={
-            one: FileContent("image/png", b"png", "a.png"),
-            two: FileContent("application/pdf", b"pdf", "b.pdf"),
-        },
-    )
-    assert openai.requests[0]["input"][0]["content"] == [
-        {"type": "input_text", "text": "look"},
-        {
-            "type": "input_image",
-            "image_url": "data:image/png;base64,cG5n",
-            "detail": "auto",
-        },
-        {
-            "type": "input_file",
-            "filename": "b.pdf",
-            "file_data": "data:application/pdf;base64,cGRm",
-        },
-    ]
 
 
 @pytest.mark.parametrize(
