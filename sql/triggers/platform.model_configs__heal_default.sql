@@ -2,22 +2,8 @@
 -- an enabled provider. The first becomes it; setting one clears the other; when it
 -- goes, or is unset, the oldest other one follows.
 -- Called by: every change of platform.model_configs, and of what a provider may.
--- Locks: an advisory lock until commit, before any row: such changes happen one at
--- a time, and a second one sees what the first has left. Errors: none.
-CREATE OR REPLACE FUNCTION platform.tg_model_configs__lock_default()
-RETURNS trigger
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  PERFORM pg_advisory_xact_lock(
-    hashtextextended('platform.model_configs.is_default', 0));
-  RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION platform.tg_model_configs__lock_default() IS
-  'Whoever may move the default waits for the others who may.';
-
+-- Locks: rows of platform.model_configs; see model_configs__lock_default, which has
+-- made all others wait. Errors: none.
 CREATE OR REPLACE FUNCTION platform.tg_model_configs__heal_default()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE
@@ -55,20 +41,6 @@ END
 $$;
 COMMENT ON FUNCTION platform.tg_model_configs__heal_default() IS
   'Moves is_default to the config that has to have it.';
-
-CREATE OR REPLACE TRIGGER _100_lock_default
-BEFORE INSERT OR UPDATE OR DELETE ON platform.model_configs
-FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__lock_default();
-ALTER TABLE platform.model_configs ENABLE ALWAYS TRIGGER _100_lock_default;
-COMMENT ON TRIGGER _100_lock_default ON platform.model_configs IS
-  'One change of the default at a time.';
-
-CREATE OR REPLACE TRIGGER _100_lock_default
-BEFORE UPDATE OR DELETE ON platform.providers
-FOR EACH STATEMENT EXECUTE FUNCTION platform.tg_model_configs__lock_default();
-ALTER TABLE platform.providers ENABLE ALWAYS TRIGGER _100_lock_default;
-COMMENT ON TRIGGER _100_lock_default ON platform.providers IS
-  'A provider that is switched off may take the default with it.';
 
 CREATE OR REPLACE TRIGGER _300_heal_default_insert
 AFTER INSERT ON platform.model_configs REFERENCING NEW TABLE AS new_rows

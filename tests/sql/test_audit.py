@@ -218,16 +218,11 @@ async def test_chats_go_on_while_a_change_is_open(
             assert (await append(other, uuid4(), "a")).outcome == "appended"
     found = await rows(service, "SELECT category FROM es.events ORDER BY position")
     assert found == [("chat",), ("platform",)]
-
-
-async def test_change_goes_with_an_append_of_the_same_transaction(
-    service: Connection,
-) -> None:
-    async with service.transaction():
+    async with service.transaction():  # and with an append of its own
         await add_provider(service)
         await append(service, uuid4(), "a")
     found = await rows(service, "SELECT category FROM es.events ORDER BY position")
-    assert found == [("chat",), ("platform",)]
+    assert found == [("chat",), ("platform",)] * 2
 
 
 async def test_concurrent_changes_are_all_told(
