@@ -127,7 +127,7 @@ class VendorProvider:
             ),
             model_request_parameters=parameters_of(
                 request.tools,
-                native=native_tools(options, api=flavor.api),
+                native=native_tools(request, options, api=flavor.api),
                 system=prompt.system if blocks else (),
             ),
             instrument=False,
@@ -153,14 +153,15 @@ class VendorProvider:
         self, deltas: Deltas, response: StreamedResponse, listener: Listener
     ) -> list[Delta]:
         """What is said when all events are there: usage and how it ended."""
-        if not listener.ended:
-            raise truncated(self._flavor.subject)
         ended = response.finish_reason
+        details = response.provider_details or {}
+        said = ended is not None or details.get("finish_reason")
+        if not (listener.ended or (listener.deaf and said)):
+            raise truncated(self._flavor.subject)
         if ended == "error":
             raise self._failed()
         reason = FINISH_REASONS.get(ended, "other") if ended else "other"
         if reason == "content_filter" and not deltas.visible:
-            details = response.provider_details or {}
             raise self._withheld(details.get("refusal"))
         last = list(deltas.finish())
         if reason == "stop" and deltas.called:

@@ -42,9 +42,13 @@ def options_of(request: ModelRequest) -> Options:
     return Options(**_any(read_options(request.options, model=request.model or "")))
 
 
-def native_tools(options: Options, *, api: Api) -> list[AbstractNativeTool]:
+def native_tools(
+    request: ModelRequest, options: Options, *, api: Api
+) -> list[AbstractNativeTool]:
     """What the vendor executes itself; models that cannot search go without."""
-    if options.web_search and api != "chat":
+    # without tools of ours there is no choice to be told
+    chosen = request.tool_choice == "auto" or request.tools
+    if options.web_search and api != "chat" and chosen:
         return [WebSearchTool(optional=True)]
     return []
 

@@ -48,6 +48,8 @@ class Listener:
         self._final: dict[str, Any] = {}
         self.ended = False
         """The vendor said that the answer is complete."""
+        self.deaf = False
+        """The body is compressed, whatever was asked for: nothing is heard of it."""
 
     def begin(self) -> None:
         """A response begins; what an earlier one said does not count."""
@@ -157,6 +159,8 @@ async def hear(response: httpx2.Response) -> None:
     stream = response.stream
     if isinstance(stream, httpx2.AsyncByteStream):
         listener.begin()
+        encoding = response.headers.get("content-encoding", "identity")
+        listener.deaf = encoding.strip().lower() not in ("", "identity")
         response.stream = _Heard(stream, listener)
 
 

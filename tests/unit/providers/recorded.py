@@ -72,6 +72,7 @@ class Recorded:
     bodies: list[Body] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[httpx2.Headers] = field(default_factory=list)
+    encoding: str = "identity"
 
     def plays(self, *events: Any) -> None:
         self.bodies.append(Body([sse(*events)]))
@@ -97,7 +98,10 @@ async def recorded(chosen: VendorModel | Api) -> AsyncIterator[Recorded]:
     async def answer(request: httpx2.Request) -> httpx2.Response:
         made.requests.append(wire.loads(request.content))
         made.headers.append(request.headers)
-        headers = {"content-type": "text/event-stream"}
+        headers = {
+            "content-type": "text/event-stream",
+            "content-encoding": made.encoding,
+        }
         return httpx2.Response(200, headers=headers, stream=made.bodies.pop(0))
 
     async with httpx2.AsyncClient(

@@ -69,7 +69,7 @@ def test_a_thought_that_nobody_can_read_is_left_out() -> None:
 
 def test_no_id_is_told_twice() -> None:
     linked = Linked()
-    once = [thought("r1"), said("m1", "r1"), call("c1")]
+    once: list[Said] = [thought("r1"), said("m1", "r1"), call("c1")]
     assert linked.told(once) == once
     assert linked.told(once) == [Text("so"), Call("c1", "clock", {})]
 

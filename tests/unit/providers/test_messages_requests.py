@@ -161,3 +161,10 @@ async def test_files_go_by_their_names(anthropic: Recorded) -> None:
     }
     assert (pdf["type"], pdf["title"]) == ("document", "b.pdf")
     assert (text["title"], text["source"]["data"]) == ("c.csv", "a,b")
+
+
+async def test_who_may_not_call_does_not_search(anthropic: Recorded) -> None:
+    plays(anthropic)
+    options = {"web_search": True}
+    await anthropic.ask(user("a title?"), tool_choice="none", options=options)
+    assert not {"tools", "tool_choice"} & anthropic.requests[0].keys()

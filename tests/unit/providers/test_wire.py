@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from contextlib import aclosing
 from typing import Any
 
@@ -184,6 +185,19 @@ async def test_what_was_cancelled_by_others_is_an_error() -> None:
         with pytest.raises(ProviderError) as cut:
             await vendor.stream(asking())
     assert (cut.value.kind, cut.value.retryable) == ("timeout", True)
+
+
+async def test_a_compressed_body_is_an_answer_all_the_same() -> None:
+    """Some proxies compress whatever they are asked for."""
+    async with recorded("messages") as vendor:
+        body = Body([gzip.compress(BODIES["messages"])])
+        vendor.bodies.append(body)
+        vendor.encoding = "gzip"
+        deltas = await vendor.stream(asking())
+        assert deltas[-1] == Finish("stop")
+        vendor.bodies.append(Body([gzip.compress(sse(started(), *spoken(0, "x")))]))
+        with pytest.raises(ProviderError):
+            await vendor.stream(asking())
 
 
 async def test_calls_side_by_side_hear_their_own() -> None:
