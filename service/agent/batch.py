@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from service import wire
 from service.agent import attempt
-from service.agent.assemble import clean_json
 from service.agent.attempt import Attempt
 from service.agent.call import cancelled_by_us
 from service.agent.chosen import Chosen
@@ -79,19 +78,21 @@ async def _run(
     hold: Hold,
     means: Means,
 ) -> ToolResultPart:
+    limit = chosen.context_limit if chosen is not None else None
+    truncated = False
     try:
         with means.tracing.span("tool", tool=call.tool_name):
-            result = await means.tools.run(call)
+            ran = await means.tools.run(call, context_limit=limit)
+        result, truncated = ran.part, ran.truncated
     except asyncio.CancelledError:
         if cancelled_by_us():
             raise
         # the tool cancelled itself, as libraries do when a connection ends
         result = _cancelled(call, hold)
-    result = result.model_copy(update={"result": clean_json(result.result)})
     # shown, and kept by an interruption, before slower ones of its batch are done
     opened.show(public_part(result))
     if chosen is not None:
-        _count(result, chosen, means, truncated=False)
+        _count(result, chosen, means, truncated=truncated)
     return result
 
 

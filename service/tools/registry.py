@@ -17,8 +17,14 @@ from pydantic import JsonValue
 from service import wire
 from service.domain.parts import ToolCallPart, ToolResultPart
 from service.providers.provider import ToolSpec
+from service.providers.texts import clean_json
+from service.tools.limits import cap_error, cap_result
 
 logger = logging.getLogger(__name__)
+
+SPARE_LEVELS = 16
+"""Objects and arrays around a result in the log, in prompts and in frames; the codec
+takes 254 in all, and a result that only just fits could never be written."""
 
 Run = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
 
@@ -36,6 +42,16 @@ class Tool:
 
     spec: ToolSpec
     run: Run
+    stop_after: bool = False
+    """A turn is over once the tool has succeeded in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The result of a call, and whether it is only some of what the tool said."""
+
+    part: ToolResultPart
+    truncated: bool
 
 
 class Registry:
@@ -45,39 +61,60 @@ class Registry:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._now = now
 
+    @property
+    def stop_after(self) -> frozenset[str]:
+        """Names of the tools that end a turn."""
+        return frozenset(name for name, t in self._tools.items() if t.stop_after)
+
     def specs(self) -> tuple[ToolSpec, ...]:
         """Always in the same order: prompts stay the same bytes."""
         return tuple(tool.spec for tool in self._tools.values())
 
-    async def run(self, call: ToolCallPart) -> ToolResultPart:
-        """Run one call. Raises only CancelledError."""
-        result, is_error = await self._answer(call)
-        return ToolResultPart(
+    async def run(self, call: ToolCallPart, *, context_limit: int | None) -> Ran:
+        """Run one call, for a model that holds so many tokens; None: who knows.
+
+        Raises only CancelledError.
+        """
+        is_error = False
+        try:
+            answer = await self._answer(call)
+            result, truncated = cap_result(answer, context_limit=context_limit)
+        except ToolError as error:
+            is_error = True
+            result, truncated = cap_error(error.message, context_limit=context_limit)
+        part = ToolResultPart(
             tool_call_id=call.tool_call_id,
             tool_name=call.tool_name,
             result=result,
             is_error=is_error,
             created_at=self._now(),
         )
+        return Ran(part, truncated)
 
-    async def _answer(self, call: ToolCallPart) -> tuple[JsonValue, bool]:
+    async def _answer(self, call: ToolCallPart) -> JsonValue:
         tool = self._tools.get(call.tool_name)
         if tool is None:
             known = ", ".join(self._tools)
-            return _error(f"unknown tool {call.tool_name!r}; there are: {known}")
+            raise ToolError(f"unknown tool {call.tool_name!r}; there are: {known}")
         if not isinstance(call.args, dict):
-            return _error("invalid parameters: not a JSON object")
+            raise ToolError("invalid parameters: not a JSON object")
         try:
-            result = await tool.run(call.args)
-            wire.dumps(result)  # what is no JSON is the tool's fault, found here
-            return result, False
-        except ToolError as error:
-            return _error(error.message)
-        except Exception:
+            return _plain(await tool.run(call.args))
+        except ToolError:
+            raise
+        except Exception as error:
             # the outermost frame of a tool: its fault is the model's to work round
             logger.exception("a tool failed", extra={"tool": call.tool_name})
-            return _error(f"tool {call.tool_name!r} failed unexpectedly")
+            failed = f"tool {call.tool_name!r} failed unexpectedly"
+            raise ToolError(failed) from error
 
 
-def _error(text: str) -> tuple[JsonValue, bool]:
-    return {"error": text}, True
+def _plain(answer: JsonValue) -> JsonValue:
+    """The answer as the log will have it; what is no JSON is found here."""
+    answer = clean_json(answer)
+    around = answer
+    for _ in range(SPARE_LEVELS):
+        around = [around]
+    wire.dumps(around)
+    plain: JsonValue = wire.loads(wire.dumps(answer))
+    return plain

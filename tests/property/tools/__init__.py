@@ -1,0 +1,1 @@
+"""What holds of tools, whatever they say."""
