@@ -139,7 +139,10 @@ class ApiHost(Host):
         metrics.watch("http", self)
 
         async def usable_model(config_id: UUID) -> bool:
-            return (await catalog.snapshot()).usable(config_id)
+            if (await catalog.snapshot()).usable(config_id):
+                return True
+            # it may have been made a moment ago, elsewhere
+            return (await catalog.newest()).usable(config_id)
 
         async def deployment_prompt() -> tuple[bool, str]:
             return (await catalog.snapshot()).deployment_prompt

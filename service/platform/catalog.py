@@ -55,6 +55,11 @@ class Catalog:
         self._pool.guard.check("reading settings")
         return await self._shared.get(None)
 
+    async def newest(self) -> Snapshot:
+        """The same, with everything that was committed before the call."""
+        self._shared.forget()
+        return await self.snapshot()
+
     async def user(self, user_id: UUID) -> UserSettings:
         """What a user has set, nothing for one who is not there. Raises likewise."""
         self._pool.guard.check("reading settings")

@@ -44,6 +44,10 @@ NO_MODEL = "no model is set up that can be used; ask an operator to enable one"
 
 PERCENT = range(101)
 
+MOST_GONE = 10_000
+"""Ids of configs that are known to be gone; a megabyte of them. More are looked for
+again."""
+
 
 class Catalogued:
     """`Models` of a deployment; an async context manager that closes its clients."""
@@ -70,6 +74,7 @@ class Catalogued:
         self._seen: Snapshot | None = None
         self._options: dict[tuple[UUID, datetime], Mapping[str, JsonValue]] = {}
         self._warned: set[str] = set()
+        self._gone: set[UUID] = set()
 
     @property
     def clients(self) -> int:
@@ -90,7 +95,7 @@ class Catalogued:
         purpose: Purpose = "turn",
     ) -> Model:
         """See `Models.resolve`. Raises DatabaseAway too."""
-        snapshot = await self._catalog.snapshot()
+        snapshot = await self._snapshot_with(model_config_id)
         self._see(snapshot)
         user = await self._catalog.user(owner_id)
         override = snapshot.overrides.get(purpose)
@@ -104,6 +109,21 @@ class Catalogued:
         if snapshot.configs:
             raise ProviderError(kind="config", message=NO_MODEL)
         return self._environment
+
+    async def _snapshot_with(self, config_id: UUID | None) -> Snapshot:
+        """A config that we have not heard of may be new, and the chat faster than the
+        news of it. One that a read has not found is gone: no id comes back."""
+        snapshot = await self._catalog.snapshot()
+        if config_id is None or config_id in snapshot.configs:
+            return snapshot
+        if config_id in self._gone:
+            return snapshot
+        snapshot = await self._catalog.newest()
+        if config_id not in snapshot.configs:
+            if len(self._gone) >= MOST_GONE:
+                self._gone.clear()
+            self._gone.add(config_id)
+        return snapshot
 
     def _see(self, snapshot: Snapshot) -> None:
         """Let go of what belongs to an older snapshot."""

@@ -45,11 +45,14 @@ class Process:
         *,
         environment: VendorModel | None = None,
         secrets: SecretBox = SECRETS,
+        deaf: bool = False,
     ) -> None:
+        """`deaf`: no doorbell is heard, so nothing of the log is."""
         self._database = database
         self._guard = guard
         self._environment = environment
         self._secrets = secrets
+        self._deaf = deaf
         self._told: Counter[str] = Counter()
         self._moved = asyncio.Event()
         self.stale = False
@@ -70,7 +73,8 @@ class Process:
             )
             self.tail = Tail(self._database, poll_interval_s=NEVER_S)
             self.listener = Listener(self._database.dsn)
-            self.listener.subscribe(LOG_CHANNEL, self.tail.ring_log)
+            if not self._deaf:
+                self.listener.subscribe(LOG_CHANNEL, self.tail.ring_log)
             self.tail.on_reset(self.catalog.forget_all)
             self.tail.on_stale(self.catalog.on_stale)
             self.tail.on_stale(self._on_stale)

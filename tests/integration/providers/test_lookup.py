@@ -134,6 +134,32 @@ async def test_a_chats_own_config_else_the_default(
     assert (await process.model(uuid4())).ref.model_config_id == first
 
 
+async def test_a_config_is_found_before_the_news_of_it(
+    database: Database, elsewhere: Connection, guard: Guard
+) -> None:
+    """A chat may name it before the tail has brought the event that made it."""
+    async with Process(database, guard, deaf=True) as process:
+        first = await config(elsewhere, await provider(elsewhere))
+        assert (await process.model()).ref.model_config_id == first
+        provider_id = await provider(elsewhere, display_name="Other")
+        second = await config(elsewhere, provider_id)
+        assert not (await process.catalog.snapshot()).usable(second)
+        assert (await process.model(second)).ref.model_config_id == second
+
+
+async def test_a_config_that_is_gone_is_looked_for_once(
+    process: Process, elsewhere: Connection
+) -> None:
+    await config(elsewhere, await provider(elsewhere))
+    await process.heard("model_config_changed", 2)
+    await process.model()
+    one, two = uuid4(), uuid4()
+    reads = process.catalog.reads
+    for config_id in (one, two, one, two, one):
+        await process.model(config_id)
+    assert process.catalog.reads == reads + 2
+
+
 async def test_a_config_whose_provider_is_gone_is_gone(
     process: Process, elsewhere: Connection
 ) -> None:
