@@ -39,10 +39,9 @@ from service.providers.provider import (
     ToolResult,
     UsageReport,
 )
+from service.providers.texts import clean, clean_json
 
 LivePart = dict[str, Any]
-
-REPLACEMENT = "\ufffd"
 
 
 @dataclass(slots=True)
@@ -181,25 +180,6 @@ def _source(delta: Source) -> SourcePart:
     return SourcePart(
         source_id=clean(delta.source_id), url=clean(delta.url), title=title
     )
-
-
-def clean(text: str) -> str:
-    """The text without what Postgres refuses in jsonb."""
-    if text.isascii():
-        return text.replace("\x00", REPLACEMENT)
-    cleaned = text.replace("\x00", REPLACEMENT)
-    return cleaned.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def clean_json(value: JsonValue) -> JsonValue:
-    """The same for every text within a JSON value."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [clean_json(item) for item in value]
-    if isinstance(value, dict):
-        return {clean(key): clean_json(item) for key, item in value.items()}
-    return value
 
 
 def _storable(value: JsonValue) -> JsonValue:

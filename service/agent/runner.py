@@ -106,7 +106,7 @@ async def _step(
     state = (await hold.current(reread=reread)).state
     if not hold.holds(state):
         return Outcome.LOST
-    action = next_action(state)
+    action = next_action(state, Rules(stop_after=means.tools.stop_after))
     if (outcome := _not_now(action, hold)) is not None:
         return outcome
     begun_at = asyncio.get_running_loop().time()
@@ -135,7 +135,7 @@ async def _with_model(
             return action, None
         return GiveUp(chat_error(error, None)), None
     if isinstance(action, Generate):
-        action = next_action(state, Rules(chosen.window))
+        action = next_action(state, Rules(chosen.window, means.tools.stop_after))
     return action, chosen
 
 

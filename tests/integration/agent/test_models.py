@@ -13,7 +13,7 @@ import pytest
 from pydantic import JsonValue
 
 from service.agent.runner import Outcome
-from service.domain.chat.state import Status
+from service.domain.chat.state import ChatState, Status
 from service.domain.cost import Prices
 from service.domain.events.chat import (
     ChatEvent,
@@ -21,10 +21,12 @@ from service.domain.events.chat import (
     InterruptionFinished,
     ModelRef,
     StepCommitted,
+    TurnFinished,
     TurnSettings,
     Usage,
 )
 from service.domain.parts import SourcePart, TextPart, ToolCallPart, ToolResultPart
+from service.metrics import Metrics
 from service.providers.provider import (
     Delta,
     Finish,
@@ -257,6 +259,89 @@ async def test_a_call_without_arguments_is_answered_not_run(
     assert isinstance(result, ToolResultPart)
     assert result.is_error
     assert not ran.is_set()
+
+
+def tool_of(name: str, answer: Any, **fields: Any) -> Tool:
+    async def run(_: Mapping[str, JsonValue]) -> JsonValue:
+        if isinstance(answer, BaseException):
+            raise answer
+        result: JsonValue = answer
+        return result
+
+    return Tool(ToolSpec(name, "Answers.", {}), run, **fields)
+
+
+def results(state: ChatState) -> list[ToolResultPart]:
+    parts = [part for message in state.messages for part in message.parts]
+    return [part for part in parts if isinstance(part, ToolResultPart)]
+
+
+async def test_a_result_is_cut_to_what_the_model_can_bear(
+    stack: Stack, watch: Watch
+) -> None:
+    long, metrics = "x" * 100_000, Metrics()
+    provider = Speaks([ToolCall("c1", "long", {}), Finish("tool_calls")], says("so"))
+    models = Switchboard(a_model(provider, context_limit=30_000))
+    tools = [tool_of("long", long)]
+    async with hand(stack, models=models, tools=tools, metrics=metrics):
+        chat = await ChatByHand.create(stack)
+        state = await watch.until(chat.id, rests)
+    (result,) = results(state)
+    assert isinstance(result.result, str)
+    assert len(result.result) <= 30_000
+    assert result.result.startswith("xxx")
+    assert not result.is_error
+    labels = {"provider": "speaks", "model": "m1", "tool_name": "long"}
+    cut = metrics.registry.get_sample_value(
+        "parley_tool_result_truncated_total", labels
+    )
+    size = metrics.registry.get_sample_value(
+        "parley_tool_result_size_bytes_sum", labels
+    )
+    assert cut == 1
+    assert size is not None
+    assert size <= 30_000 + 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError(), asyncio.CancelledError()],
+    ids=["a-bug", "cancels-itself"],
+)
+async def test_a_tool_that_breaks_is_answered_for(
+    stack: Stack, watch: Watch, error: BaseException
+) -> None:
+    provider = Speaks(
+        [
+            ToolCall("c1", "breaks", {}),
+            ToolCall("c2", "works", {}),
+            ToolCall("c3", "unheard_of", {}),
+            Finish("tool_calls"),
+        ],
+        says("so"),
+    )
+    tools = [tool_of("breaks", error), tool_of("works", "well")]
+    async with hand(stack, provider=provider, tools=tools):
+        chat = await ChatByHand.create(stack)
+        state = await watch.until(chat.id, rests)
+    told = [(part.tool_call_id, part.is_error) for part in results(state)]
+    assert told == [("c1", True), ("c2", False), ("c3", True)]
+    assert results(state)[0].result == {"error": "tool 'breaks' failed unexpectedly"}
+    assert texts(state)[-1] == "so"
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["works", "fails"])
+async def test_a_tool_may_end_the_turn(stack: Stack, watch: Watch, works: bool) -> None:
+    provider = Speaks([ToolCall("c1", "ends", {}), Finish("tool_calls")], says("so"))
+    tools = [tool_of("ends", "well" if works else ZeroDivisionError(), stop_after=True)]
+    async with hand(stack, provider=provider, tools=tools):
+        chat = await ChatByHand.create(stack)
+        state = await watch.until(chat.id, rests)
+    finished = (await history(stack, chat.id))[-1]
+    assert isinstance(finished, TurnFinished)
+    assert finished.reason == ("stop_tool" if works else "complete")
+    assert len(provider.requests) == (1 if works else 2)
+    assert state.status is Status.WAITING
 
 
 # no model

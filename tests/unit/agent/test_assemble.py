@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from service import wire
-from service.agent.assemble import Assembly, clean, clean_json
+from service.agent.assemble import Assembly
 from service.agent.partial import partial
 from service.domain.events.chat import Usage
 from service.domain.parts import (
@@ -33,6 +33,7 @@ from service.providers.provider import (
     ToolResult,
     UsageReport,
 )
+from service.providers.texts import clean, clean_json
 from tests.builders import NOW
 
 
