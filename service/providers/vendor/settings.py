@@ -65,7 +65,7 @@ def settings_of(
     settings = _shared(request, options)
     if api == "messages":
         return _messages(settings, request, options, profile)
-    settings.update(_any(_openai(request, options, api)))
+    settings.update(_any(_openai(request, options, api, official=official)))
     if settings.get("thinking") and not official and not _thinks(profile):
         # models that nobody knows of get what they were configured to be asked
         effort = settings.pop("thinking")
@@ -100,14 +100,16 @@ def _thinking(effort: str | None) -> str | bool | None:
 
 
 def _openai(
-    request: ModelRequest, options: Options, api: Api
+    request: ModelRequest, options: Options, api: Api, *, official: bool
 ) -> OpenAIResponsesModelSettings:
     tier = options.service_tier
+    # some servers that copied chat completions refuse every field they do not know
+    knows_keys = official or api == "responses"
     wanted = {
         "openai_store": options.store,
         "openai_text_verbosity": options.verbosity,
         "openai_service_tier": None if tier == "standard_only" else tier,
-        "openai_prompt_cache_key": request.session,
+        "openai_prompt_cache_key": request.session if knows_keys else None,
     }
     settings: OpenAIResponsesModelSettings = _any(_given(wanted))
     if api == "responses":

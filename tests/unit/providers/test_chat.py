@@ -124,6 +124,7 @@ async def test_servers_of_others_are_asked_in_the_older_words() -> None:
         plays(local)
         await local.ask(
             user("?"),
+            session="family",
             max_output_tokens=500,
             temperature=0.5,
             reasoning_effort="max",
