@@ -25,6 +25,7 @@ from service.api.actions import (
 )
 from service.api.chats import create_chat, get_chat, list_chats
 from service.api.context import Context, Vitals
+from service.api.cost_shapes import ChatCost, CostSummary
 from service.api.costs import chat_cost, cost_summary
 from service.api.docs import docs
 from service.api.events import chat_events, log_events
@@ -51,10 +52,8 @@ from service.api.schemas import (
     UpdateChatBody,
 )
 from service.api.shapes import (
-    ChatCost,
     ChatPage,
     ChatShape,
-    CostSummary,
     Edited,
     EventPage,
     EventShape,

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.api.shapes import ChatCost, CostSummary, MessagePage
+from service.api.cost_shapes import ChatCost, CostSummary
+from service.api.shapes import MessagePage
 from service.domain.times import rfc3339
 from service.platform.model_configs import insert_model_config
 from service.platform.providers import insert_provider
