@@ -1,7 +1,8 @@
 """A model that answers at a set pace, and speaks OpenAI's chat completions.
 
 A service that is pointed at it goes the whole way of a vendor's model: SDK, HTTP, parts
-as they come. It says the same words to everybody, and reads nothing but how to stream.
+as they come. It says the same words to everybody, and reads nothing but how to stream,
+and whether it is a title that is wanted: whoever got twenty words would ask again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +21,12 @@ from starlette.routing import Route
 
 from service import wire
 from service.api.server import HttpServer, bind, url_of
+from service.providers.title import TITLE_INSTRUCTION
 
 HOST = "127.0.0.1"
+
+TITLE_PARTS = 2
+"""Words of a title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,15 @@ def application(pace: Pace) -> Starlette:
             }
             return JSONResponse({"error": problem}, status_code=400)
         model = str(asked.get("model", "fake"))
-        return StreamingResponse(_answer(model, pace), media_type="text/event-stream")
+        told = replace(pace, parts=TITLE_PARTS) if _wants_title(asked) else pace
+        return StreamingResponse(_answer(model, told), media_type="text/event-stream")
 
     return Starlette(routes=[Route("/v1/chat/completions", complete, methods=["POST"])])
+
+
+def _wants_title(asked: dict[str, Any]) -> bool:
+    first = next(iter(asked.get("messages") or ()), None)
+    return isinstance(first, dict) and first.get("content") == TITLE_INSTRUCTION
 
 
 async def _answer(model: str, pace: Pace) -> AsyncIterator[bytes]:

@@ -11,10 +11,16 @@ import httpx2
 import psycopg
 import pytest
 
+from service.domain.events.chat import ModelRef
+from service.providers.choose import VendorModel
+from service.providers.models import Model
+from service.providers.title import propose_title
+from service.providers.vendor.model import open_vendor
 from service.scaletest.fake_openai import Pace, fake_openai
 from service.scaletest.plan import Plan
 from service.scaletest.run import Report, Wrap, run
 from service.testing.parley import Parley
+from tests.builders import created, state_of, user
 from tests.e2e.commands import command
 from tests.e2e.conftest import Serve, Served
 
@@ -256,3 +262,14 @@ async def test_the_fake_model_answers_at_its_pace(
     assert report.passed
     first = report.figures.summaries()["chat_time_to_first_output_seconds"]
     assert all(of.p50 >= pace.latency_s for of in first.values())
+
+
+async def test_the_fake_model_gives_a_title_when_one_is_wanted() -> None:
+    pace = Pace(latency_s=0.0, parts_per_second=1000.0, parts=20)
+    said = state_of(created(), user("hello")).messages
+    async with fake_openai(0, pace) as url:
+        chosen = VendorModel("openai", "fake", url)
+        async with open_vendor(chosen) as provider:
+            ref = ModelRef(provider=provider.name, model="fake")
+            named = await propose_title(Model(provider, ref), list(said))
+    assert named.title == "word0 word1"
