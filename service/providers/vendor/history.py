@@ -46,8 +46,6 @@ from service.providers.vendor.items import Linked
 from service.providers.vendor.named import FILE_NAME
 from service.providers.vendor.thoughts import SUMMARY_BREAK
 
-GONE = "No longer available."
-
 
 def messages_of(
     prompt: Prompt, *, system: str, items: bool = False, blocks: bool = False
@@ -76,18 +74,6 @@ def messages_of(
         told = [SystemPromptPart(text) for text in prompt.system]
         first.parts = [*told, *first.parts]
     return messages
-
-
-def stand_ins(prompt: Prompt) -> list[ToolSpec]:
-    """The tools that were called, for a vendor that wants them with their calls."""
-    called = [
-        part.name
-        for turn in prompt.turns
-        if isinstance(turn, AssistantTurn)
-        for part in turn.parts
-        if isinstance(part, Call)
-    ]
-    return [ToolSpec(name, GONE, {}) for name in dict.fromkeys(called)]
 
 
 def parameters_of(

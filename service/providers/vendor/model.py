@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import httpx2
 from pydantic_ai.direct import model_request_stream
@@ -29,11 +28,12 @@ from service.providers.provider import (
     ProviderError,
     UsageReport,
 )
+from service.providers.vendor.adapt import adapted
 from service.providers.vendor.ahead import Ahead, Cut
 from service.providers.vendor.deltas import Deltas
 from service.providers.vendor.failures import provider_error
 from service.providers.vendor.flavors import Flavor, flavor_of
-from service.providers.vendor.history import messages_of, parameters_of, stand_ins
+from service.providers.vendor.history import messages_of, parameters_of
 from service.providers.vendor.settings import native_tools, options_of, settings_of
 from service.providers.vendor.usage import usage_of
 from service.providers.vendor.wire import Listener, hear, listening
@@ -113,8 +113,8 @@ class VendorProvider:
             files=request.files,
             accepts=flavor.accepts,
         )
-        if blocks and not request.tools and (gone := stand_ins(prompt)):
-            request = replace(request, tools=gone, tool_choice="none")
+        if blocks:
+            request = adapted(request, prompt, options, profile=model.profile)
         async with model_request_stream(
             model,
             messages_of(prompt, system=model.system, items=items, blocks=blocks),

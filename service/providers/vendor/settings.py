@@ -132,7 +132,7 @@ def _messages(
     settings["anthropic_cache_messages"] = True
     if options.service_tier in ("auto", "standard_only"):
         settings["anthropic_service_tier"] = _any(options.service_tier)
-    budget = _budget(request, options, profile)
+    budget = budget_of(request, options, profile)
     if budget is not None:
         limit = settings.get("max_tokens")
         if limit is not None and limit <= budget:
@@ -147,7 +147,7 @@ def _messages(
     return settings
 
 
-def _budget(
+def budget_of(
     request: ModelRequest, options: Options, profile: ModelProfile
 ) -> int | None:
     """Tokens of thought that are asked for by number."""

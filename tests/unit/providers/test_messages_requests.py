@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from service.domain.parts import FilePart
+from service.domain.parts import FilePart, ReasoningPart
 from service.providers.provider import FileContent
 from service.tools.clock import SPEC
 from tests.builders import assistant, call, result, tool, user
@@ -168,3 +168,20 @@ async def test_who_may_not_call_does_not_search(anthropic: Recorded) -> None:
     options = {"web_search": True}
     await anthropic.ask(user("a title?"), tool_choice="none", options=options)
     assert not {"tools", "tool_choice"} & anthropic.requests[0].keys()
+
+
+async def test_calls_of_another_model_are_answered_without_a_budget(
+    anthropic: Recorded,
+) -> None:
+    """The vendor wants the last calls to begin with a thought that it has signed."""
+    mine = {"provider": "anthropic", "signature": "sig"}
+    thought = ReasoningPart(text="hm", provider_metadata=mine)
+    for said, thinks in (((call(),), False), ((thought, call()), True)):
+        plays(anthropic)
+        await anthropic.ask(
+            user("?"), assistant(*said), tool(), model=OLD, reasoning_effort="low"
+        )
+        assert ("thinking" in anthropic.requests[-1]) == thinks
+    plays(anthropic)
+    await anthropic.ask(user("?"), assistant(call()), tool(), reasoning_effort="low")
+    assert anthropic.requests[-1]["thinking"] == {"type": "adaptive"}
