@@ -37,8 +37,8 @@ SOUND: list[Fault] = ["none"] * 12
 COMMON = {
     "CreateChat": 8,
     "CommitStep": 12,
-    "CommitCompaction": 3,
-    "RequestCompaction": 2,
+    "CommitCompaction": 4,
+    "RequestCompaction": 4,
     "FinishTurn": 3,
     "FinishInterruption": 4,
     "SubmitToolResults": 3,

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from service.domain.chat.compaction import TOOL, shown_call_id
 from service.domain.chat.state import Status
 from service.domain.events.chat import TurnSettings
+from service.domain.parts import ToolCallPart
 from tests.builders import (
     ASKED,
     BROWSER,
@@ -162,8 +163,8 @@ def test_a_summary_of_nothing_is_none() -> None:
 
 
 @pytest.mark.parametrize("asked", [call(), browse()], ids=["ours", "client"])
-def test_calls_are_answered_before_a_summary_hides_them(asked: object) -> None:
-    chat = [created(client_tools=(BROWSER,)), *an_answer(asked)[1:]]  # type: ignore[arg-type]
+def test_calls_are_answered_before_a_summary_hides_them(asked: ToolCallPart) -> None:
+    chat = [created(client_tools=(BROWSER,)), *an_answer(asked)[1:]]
     begun = given(*chat, attempt(5, 1, "compaction"))
     begun.when(commit_compaction(5)).then_rejects("stale-worker")
 
@@ -173,7 +174,11 @@ def test_a_summary_that_is_cut_off_stands_for_nothing_but_was_asked_for() -> Non
     opened = attempt(8, 1, "compaction", asked=ASKED)
     chat = given(*begun, opened, interrupt_requested())
     outcome = chat.when(finish_interruption(8, draft("so f"), **FENCE))
-    outcome.then(interruption_finished(epoch=8, attempt=1, asked=ASKED, runtime_ms=0))
+    outcome.then(
+        interruption_finished(
+            epoch=8, attempt=1, kind="compaction", asked=ASKED, runtime_ms=0
+        )
+    )
     assert outcome.state.summary_id == 0
     assert outcome.state.status is Status.WAITING
 
