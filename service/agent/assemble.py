@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, ValidationError
 
+from service import wire
 from service.domain.events.chat import Usage
 from service.domain.parts import (
     Part,
@@ -185,9 +186,11 @@ def _source(delta: Source) -> SourcePart:
 def _storable(value: JsonValue) -> JsonValue:
     """The value, or None when it is nested too deep for the log's codec."""
     try:
-        return ToolCallPart(tool_call_id="", tool_name="", args=clean_json(value)).args
-    except (ValidationError, RecursionError):
+        args = ToolCallPart(tool_call_id="", tool_name="", args=clean_json(value)).args
+        wire.dumps_inner(args)
+    except (ValidationError, RecursionError, TypeError):
         return None
+    return args
 
 
 def _object(value: Metadata | None) -> dict[str, JsonValue] | None:

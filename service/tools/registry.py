@@ -22,10 +22,6 @@ from service.tools.limits import cap_error, cap_result
 
 logger = logging.getLogger(__name__)
 
-SPARE_LEVELS = 16
-"""Objects and arrays around a result in the log, in prompts and in frames; the codec
-takes 254 in all, and a result that only just fits could never be written."""
-
 Run = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
 
 
@@ -111,10 +107,5 @@ class Registry:
 
 def _plain(answer: JsonValue) -> JsonValue:
     """The answer as the log will have it; what is no JSON is found here."""
-    answer = clean_json(answer)
-    around = answer
-    for _ in range(SPARE_LEVELS):
-        around = [around]
-    wire.dumps(around)
-    plain: JsonValue = wire.loads(wire.dumps(answer))
+    plain: JsonValue = wire.loads(wire.dumps_inner(clean_json(answer)))
     return plain

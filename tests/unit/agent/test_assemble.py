@@ -12,6 +12,7 @@ from service import wire
 from service.agent.assemble import Assembly
 from service.agent.partial import partial
 from service.domain.events.chat import Usage
+from service.domain.events.data import encode_data
 from service.domain.parts import (
     ReasoningPart,
     SourcePart,
@@ -34,7 +35,7 @@ from service.providers.provider import (
     UsageReport,
 )
 from service.providers.texts import clean, clean_json
-from tests.builders import NOW
+from tests.builders import NOW, assistant
 
 
 def ticking() -> Callable[[], datetime]:
@@ -170,6 +171,15 @@ def test_arguments_nested_too_deep_are_left_out() -> None:
     (part,) = assembled(ToolCall("c1", "clock", args)).parts()
     assert isinstance(part, ToolCallPart)
     assert part.args is None
+
+
+@pytest.mark.parametrize("depth", [230, 238, 245, 252, 254])
+def test_arguments_that_are_there_can_be_written(depth: int) -> None:
+    args: JsonValue = 1
+    for _ in range(depth):
+        args = [args]
+    parts = assembled(ToolCall("c1", "clock", args)).parts()
+    wire.dumps(encode_data(assistant(*parts)))
 
 
 def test_what_the_vendor_executed_and_found_is_part_of_the_answer() -> None:
