@@ -107,7 +107,8 @@ def _call(entry: Entry) -> Row | None:
             return _row(entry, event, event.purpose, _counted(event))
         case InterruptionFinished(asked=ModelRef()) as event:
             # what an answer took that was cut off, its vendor never said
-            return _row(entry, event, "turn", {})
+            summed_up = event.kind == "compaction"
+            return _row(entry, event, "compaction" if summed_up else "turn", {})
         case _:
             return None
 

@@ -13,7 +13,8 @@ from service import wire
 from service.agent.assemble import Assembly, LivePart
 from service.agent.guards import listen
 from service.agent.means import Means
-from service.domain.events.chat import Usage
+from service.domain.commands.chat import Spent
+from service.domain.events.chat import ModelRef, Usage
 from service.domain.parts import (
     FileReferencePart,
     Part,
@@ -46,6 +47,16 @@ class Answer:
             "finish_reason": self.assembly.finish_reason,
             "response": self.assembly.response,
         }
+
+    def lost(self, asked: ModelRef, model: Model) -> Spent | None:
+        """What it took, when no message comes of it; None: nobody counted."""
+        usage = self._usage(model)
+        if usage is None:
+            return None
+        cost = model.cost(usage)
+        return Spent(
+            asked=asked, usage=usage, cost_micros=cost, runtime_ms=self.runtime_ms
+        )
 
     def _usage(self, model: Model) -> Usage | None:
         usage = self.assembly.usage

@@ -22,7 +22,7 @@ from service.agent.prompt import summary_request
 from service.domain.chat.compaction import TOOL, shown_call_id
 from service.domain.chat.context import context_tokens
 from service.domain.chat.state import ChatState
-from service.domain.commands.chat import CommitCompaction
+from service.domain.commands.chat import CommitCompaction, Spent
 from service.domain.events.chat import ChatError, CompactionSource
 from service.domain.parts import TextPart, ToolCallPart, ToolResultPart, public_part
 from service.domain.prompts import SUMMARY_PREFIX
@@ -65,9 +65,12 @@ async def compact(
         await hold.commit(command)
     except ProviderError as error:
         _count("timeout" if error.kind in TIMEOUTS else "error", chosen, means)
-        said = await failure.retry_later(error, opened, ref, hold=hold, means=means)
+        spent = answer.lost(asked, chosen.summariser)
+        said = await failure.retry_later(
+            error, opened, ref, hold=hold, means=means, spent=spent
+        )
         if said is not None:
-            await _fail(said, opened, hold)
+            await _fail(said, opened, hold, spent=spent)
     except BadEvent:
         logger.exception("a summary cannot be stored")
         _count("error", chosen, means)
@@ -138,7 +141,9 @@ def _show_call(opened: Attempt, source: CompactionSource, hold: Hold) -> None:
     opened.show(public_part(call))
 
 
-async def _fail(error: ChatError, opened: Attempt, hold: Hold) -> None:
+async def _fail(
+    error: ChatError, opened: Attempt, hold: Hold, *, spent: Spent | None = None
+) -> None:
     """No call is left without a result, not even in what is only shown."""
     result = ToolResultPart(
         tool_call_id=shown_call_id(opened.epoch, opened.number),
@@ -153,7 +158,7 @@ async def _fail(error: ChatError, opened: Attempt, hold: Hold) -> None:
             await opened.writer.drain()
     except TimeoutError:
         logger.warning("the failure of a compaction was not shown")
-    await failure.fail(error, opened, hold)
+    await failure.fail(error, opened, hold, spent=spent)
 
 
 def _count(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from service.agent.attempt import Attempt
 from service.agent.hold import Hold
 from service.agent.means import Means
-from service.domain.commands.chat import FinishError, ScheduleRetry
+from service.domain.commands.chat import FinishError, ScheduleRetry, Spent
 from service.domain.events.chat import ChatError, ModelRef
 from service.providers.provider import ProviderError
 
@@ -20,7 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 async def retry_later(
-    error: ProviderError, opened: Attempt, ref: ModelRef, *, hold: Hold, means: Means
+    error: ProviderError,
+    opened: Attempt,
+    ref: ModelRef,
+    *,
+    hold: Hold,
+    means: Means,
+    spent: Spent | None = None,
 ) -> ChatError | None:
     """Commit when the attempt is made again; gives the error when it is not."""
     said = chat_error(error, ref.provider)
@@ -40,14 +46,18 @@ async def retry_later(
             delay_ms=round(delay_s * 1000),
             retrying_at=fence["now"] + timedelta(seconds=delay_s),
             error=said,
+            spent=spent,
         )
     )
     return None
 
 
-async def fail(error: ChatError, opened: Attempt, hold: Hold) -> None:
+async def fail(
+    error: ChatError, opened: Attempt, hold: Hold, *, spent: Spent | None = None
+) -> None:
     """The turn ends here."""
-    await hold.commit(FinishError(**hold.fence(opened.epoch), error=error))
+    fence = hold.fence(opened.epoch)
+    await hold.commit(FinishError(**fence, error=error, spent=spent))
 
 
 def chat_error(error: ProviderError, provider: str | None) -> ChatError:

@@ -40,9 +40,12 @@ async def generate(
         await hold.unless_disturbed(asked, epoch=opened.epoch)
         await _commit_answer(answer, opened, chosen, hold=hold, means=means)
     except ProviderError as error:
-        said = await failure.retry_later(error, opened, ref, hold=hold, means=means)
+        spent = answer.lost(chosen.asked, chosen.model)
+        said = await failure.retry_later(
+            error, opened, ref, hold=hold, means=means, spent=spent
+        )
         if said is not None:
-            await failure.fail(said, opened, hold)
+            await failure.fail(said, opened, hold, spent=spent)
     except BadEvent:
         logger.exception("an answer cannot be stored")
         await failure.fail(UNSTORABLE, opened, hold)
@@ -77,7 +80,8 @@ async def _commit_answer(
     means.metrics.step(ref.provider, ref.model)
     if not parts:
         # a model that says nothing has nothing more to say
-        await hold.commit(FinishTurn(**fence))
+        spent = answer.lost(chosen.asked, chosen.model)
+        await hold.commit(FinishTurn(**fence, spent=spent))
         return
     await hold.commit(
         CommitStep(

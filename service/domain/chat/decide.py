@@ -51,7 +51,7 @@ from service.domain.commands.chat import (
     UserCommand,
     WorkerCommand,
 )
-from service.domain.events.chat import ChatEvent, RunAbandoned, TurnFailed
+from service.domain.events.chat import ChatEvent, RunAbandoned
 from service.errors import Rejection
 
 Decision = list[ChatEvent] | Rejection
@@ -129,7 +129,7 @@ def _by_worker(state: ChatState, command: WorkerCommand) -> Decision:
             return workers.finish_interruption(state, command)
         case FinishTurn():
             return workers.finish_turn(state, command)
-        case FinishError(now=now, error=error):
-            return [TurnFailed(at=now, turn_id=state.turn_id, error=error)]
+        case FinishError():
+            return workers.finish_error(state, command)
         case _:
             assert_never(command)

@@ -22,6 +22,7 @@ from service.domain.commands.chat import (
     CancelToolCalls,
     CommitStep,
     DraftMessage,
+    FinishError,
     FinishInterruption,
     FinishTurn,
     RequireAction,
@@ -39,7 +40,9 @@ from service.domain.events.chat import (
     RetryScheduled,
     RunAcquired,
     StepCommitted,
+    TurnFailed,
     TurnFinished,
+    UsageRecorded,
 )
 from service.domain.times import Instant
 from service.errors import Rejection
@@ -70,6 +73,7 @@ def schedule_retry(
     if episode is None or episode.attempt != command.attempt:
         return stale(f"attempt {command.attempt} is not the open one")
     return [
+        *_recorded(state, command),
         RetryScheduled(
             at=command.now,
             epoch=episode.epoch,
@@ -77,7 +81,7 @@ def schedule_retry(
             delay_ms=command.delay_ms,
             retrying_at=command.retrying_at,
             error=command.error,
-        )
+        ),
     ]
 
 
@@ -160,6 +164,7 @@ def finish_interruption(
         turn_id=state.turn_id,
         epoch=episode.epoch if episode else None,
         attempt=episode.attempt if episode else None,
+        kind=episode.kind if episode else None,
         asked=episode.asked if episode else None,
         runtime_ms=_runtime_ms(episode, now),
     )
@@ -178,7 +183,33 @@ def finish_turn(state: ChatState, command: FinishTurn) -> list[ChatEvent]:
     finished = TurnFinished(
         at=command.now, turn_id=state.turn_id, reason=command.reason
     )
-    return [finished, *promote(state, command.now)]
+    return [*_recorded(state, command), finished, *promote(state, command.now)]
+
+
+def finish_error(state: ChatState, command: FinishError) -> list[ChatEvent]:
+    failed = TurnFailed(at=command.now, turn_id=state.turn_id, error=command.error)
+    return [*_recorded(state, command), failed]
+
+
+def _recorded(
+    state: ChatState, command: ScheduleRetry | FinishTurn | FinishError
+) -> list[UsageRecorded]:
+    """What the attempt took, which has no message that could say so."""
+    spent, episode = command.spent, state.episode
+    if spent is None:
+        return []
+    summed_up = episode is not None and episode.kind == "compaction"
+    return [
+        UsageRecorded(
+            at=command.now,
+            purpose="compaction" if summed_up else "turn",
+            asked=spent.asked,
+            usage=spent.usage,
+            cost_micros=spent.cost_micros,
+            runtime_ms=spent.runtime_ms,
+            actor=f"worker:{command.worker}",
+        )
+    ]
 
 
 def _drafts(

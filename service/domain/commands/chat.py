@@ -242,6 +242,16 @@ class StartAttempt(_Fenced):
     asked: ModelRef | None = None
 
 
+class Spent(BaseModel):
+    """What a model call took that left no message behind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    asked: ModelRef
+    usage: Usage
+    cost_micros: int | None = None
+    runtime_ms: int | None = None
+
+
 class ScheduleRetry(_Fenced):
     """The attempt failed in a way that may pass; the next begins at `retrying_at`."""
 
@@ -249,6 +259,7 @@ class ScheduleRetry(_Fenced):
     delay_ms: int
     retrying_at: Instant
     error: ChatError
+    spent: Spent | None = None
 
 
 class RequireAction(_Fenced):
@@ -307,12 +318,15 @@ class FinishTurn(_Fenced):
     """The turn is complete; the head of the queue, if any, begins the next one."""
 
     reason: FinishReason = "complete"
+    spent: Spent | None = None
+    """What the model took to say nothing."""
 
 
 class FinishError(_Fenced):
     """The turn cannot go on."""
 
     error: ChatError
+    spent: Spent | None = None
 
 
 UserCommand = (

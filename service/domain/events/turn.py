@@ -124,8 +124,9 @@ class InterruptRequested(Event):
 class InterruptionFinished(Event):
     """What had been said is kept (messages before this, same append); the turn is over.
 
-    `epoch` and `attempt` name the episode that was cut off, when there was one, `asked`
-    its model and `runtime_ms` how long that had been at it; what it cost nobody knows.
+    `epoch`, `attempt` and `kind` name the episode that was cut off, when there was one,
+    `asked` its model and `runtime_ms` how long that had been at it; what it cost nobody
+    knows.
     """
 
     schema_version: ClassVar[int] = 2
@@ -133,6 +134,7 @@ class InterruptionFinished(Event):
     turn_id: int | None = None
     epoch: int | None = None
     attempt: int | None = None
+    kind: AttemptKind | None = None
     asked: ModelRef | None = None
     runtime_ms: int | None = None
 

@@ -24,12 +24,14 @@ from service.domain.events.chat import (
     TurnFinished,
     TurnSettings,
     Usage,
+    UsageRecorded,
 )
 from service.domain.parts import SourcePart, TextPart, ToolCallPart, ToolResultPart
 from service.metrics import Metrics
 from service.providers.provider import (
     Delta,
     Finish,
+    FinishReason,
     ModelRequest,
     Opened,
     ProviderError,
@@ -225,6 +227,22 @@ async def test_a_filtered_answer_is_an_error_not_an_empty_one(
     assert state.last_error.kind == "content_filter"
     assert not state.last_error.retryable
     assert state.last_error.provider == "speaks"
+
+
+@pytest.mark.parametrize("reason", ["stop", "content_filter"])
+async def test_what_an_answer_without_words_took_is_recorded(
+    stack: Stack, watch: Watch, reason: FinishReason
+) -> None:
+    took = Usage(input_tokens=7, total_tokens=7)
+    provider = Speaks([UsageReport(took), Finish(reason)])
+    async with hand(stack, provider=provider):
+        chat = await ChatByHand.create(stack)
+        await watch.until(chat.id, rests)
+    *_, recorded, ended = await history(stack, chat.id)
+    assert isinstance(recorded, UsageRecorded)
+    assert (recorded.purpose, recorded.usage) == ("turn", took)
+    assert recorded.asked.provider == "speaks"
+    assert ended.type == ("turn_finished" if reason == "stop" else "turn_failed")
 
 
 async def test_the_beginning_of_a_filtered_answer_is_kept(

@@ -9,8 +9,10 @@ import pytest
 from service.domain.chat.calls import CUT_OFF
 from service.domain.chat.state import Episode, ExecutionState, Holder, Status
 from service.domain.chat.transitions import classify
-from service.domain.commands.chat import ChatCommand
+from service.domain.commands.chat import ChatCommand, Spent
 from service.domain.events.chat import (
+    AttemptKind,
+    ChatEvent,
     TurnSettings,
     Usage,
 )
@@ -18,6 +20,7 @@ from tests.builders import (
     ASKED,
     ERROR,
     NOW,
+    WORKER,
     a_chat,
     a_request,
     a_turn,
@@ -54,6 +57,7 @@ from tests.builders import (
     tool,
     turn_failed,
     turn_finished,
+    usage_recorded,
     user,
 )
 
@@ -247,7 +251,7 @@ def test_an_interruption_keeps_what_had_been_said() -> None:
     )
     outcome.then(
         assistant("I was say", epoch=2, attempt=1),
-        interruption_finished(turn_id=2, epoch=2, attempt=1),
+        interruption_finished(turn_id=2, epoch=2, attempt=1, kind="model"),
     )
     assert classify(outcome.state) is ExecutionState.W
     assert outcome.state.episode is None
@@ -260,7 +264,7 @@ def test_an_interruption_answers_the_calls_of_the_partial() -> None:
         assistant(call("c1"), call("c2"), epoch=2, attempt=1),
         tool(result("c1"), epoch=2, attempt=1),
         cancelled("c2", because=CUT_OFF),
-        interruption_finished(turn_id=2, epoch=2, attempt=1),
+        interruption_finished(turn_id=2, epoch=2, attempt=1, kind="model"),
     )
 
 
@@ -270,7 +274,7 @@ def test_an_interruption_answers_calls_that_were_committed_before() -> None:
     given(*tools, interrupt_requested()).when(finish_interruption(5, done)).then(
         tool(result("c2"), epoch=5, attempt=1),
         cancelled("c1", because=CUT_OFF),
-        interruption_finished(turn_id=2, epoch=5, attempt=1),
+        interruption_finished(turn_id=2, epoch=5, attempt=1, kind="tools"),
     )
 
 
@@ -288,7 +292,7 @@ def test_an_interruption_by_the_next_worker_names_the_attempt_that_was_cut() -> 
         finish_interruption(2, draft("I was"), worker="w2", term=2)
     ).then(
         assistant("I was", epoch=2, attempt=1),
-        interruption_finished(turn_id=2, epoch=2, attempt=1),
+        interruption_finished(turn_id=2, epoch=2, attempt=1, kind="model"),
     )
 
 
@@ -355,3 +359,33 @@ def test_a_holder_gives_back_a_chat_that_was_archived_meanwhile() -> None:
 
 def test_a_chat_can_fail_between_turns() -> None:
     given(*an_idle_chat()).when(finish_error(5)).then(turn_failed(None))
+
+
+# what an attempt took that left no message
+
+SPENT = Spent(asked=ASKED, usage=Usage(input_tokens=9), cost_micros=3, runtime_ms=40)
+
+
+@pytest.mark.parametrize("kind", ["model", "compaction"])
+@pytest.mark.parametrize(
+    ("way", "ends"),
+    [
+        (finish_turn, turn_finished()),
+        (finish_error, turn_failed()),
+        (schedule_retry, retry_scheduled(2)),
+    ],
+    ids=["says nothing", "fails", "is tried again"],
+)
+def test_what_left_no_message_is_recorded_first(
+    way: Any, ends: ChatEvent, kind: AttemptKind
+) -> None:
+    running = [*a_chat(), acquired(), attempt(2, kind=kind)]
+    command = way(epoch=2).model_copy(update={"spent": SPENT})
+    recorded = usage_recorded(
+        purpose="compaction" if kind == "compaction" else "turn",
+        usage=SPENT.usage,
+        cost_micros=3,
+        runtime_ms=40,
+        actor=f"worker:{WORKER}",
+    )
+    given(*running).when(command).then(recorded, ends)

@@ -205,7 +205,7 @@ EXAMPLES: list[ChatEvent] = [
     calls_cancelled("c1", "c2", reason="timed out"),
     interrupt_requested(reason="enough"),
     InterruptionFinished(
-        at=NOW, turn_id=2, epoch=5, attempt=2, asked=ASKED, runtime_ms=840
+        at=NOW, turn_id=2, epoch=5, attempt=2, kind="model", asked=ASKED, runtime_ms=840
     ),
     turn_finished(2, reason="max_steps"),
     TurnFailed(at=NOW, turn_id=2, error=FAILURE),
@@ -291,7 +291,7 @@ NEW: dict[tuple[str, int], dict[str, Any]] = {
         "cost_micros": None,
         "response": None,
     },
-    ("interruption_finished", 1): {"asked": None, "runtime_ms": None},
+    ("interruption_finished", 1): {"kind": None, "asked": None, "runtime_ms": None},
 }
 """What the newest shape of a type says of events that were written before it."""
 
