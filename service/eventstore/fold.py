@@ -18,6 +18,7 @@ from service.eventstore.records import (
     StreamResult,
     slices,
 )
+from service.eventstore.returned import as_returned
 
 CHAT_SIZE = 2_000
 """Bytes of a folded chat before its first event (measured)."""
@@ -80,10 +81,10 @@ async def after_page(before: Fold, events: Sequence[RecordedEvent]) -> Fold:
 def after_append(
     before: Fold,
     events: Iterable[ChatEvent],
-    encoded: Iterable[NewEvent],
+    encoded: Sequence[NewEvent],
     result: StreamResult,
 ) -> Fold:
     """The fold after this process's own append, without reading it back."""
-    state = fold(before.loaded.state, events)
+    state = fold(before.loaded.state, map(as_returned, events, encoded))
     size = before.size + sum(EVENT_SIZE + len(wire.dumps(e.data)) for e in encoded)
     return Fold(Loaded(state, result.last_version, result.digest), size)

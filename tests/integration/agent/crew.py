@@ -19,6 +19,7 @@ from uuid import UUID
 from service.agent.guards import Clock, LoopClock, Patience
 from service.agent.means import Means
 from service.agent.retry import RetryPolicy
+from service.agent.sources import Sources
 from service.agent.worker import Pace, Runnable, Worker
 from service.db.pool import Database, Pool
 from service.domain.chat.state import ChatState, Status
@@ -66,6 +67,13 @@ AT_ONCE = RetryPolicy(first_s=0.001, longest_s=0.01)
 """Retries that no test waits for."""
 
 PATIENCE = Patience()
+
+
+async def no_prompt(_: UUID) -> str:
+    return ""
+
+
+NO_SOURCES = Sources(user_prompt=no_prompt)
 
 LONG = timedelta(minutes=5)
 """A client's time that no test sees the end of."""
@@ -122,6 +130,7 @@ async def hand(
     patience: Patience = PATIENCE,
     silence_clock: Clock | None = None,
     tracing: Tracing = NOT_TRACING,
+    sources: Sources = NO_SOURCES,
     **pace: Any,
 ) -> AsyncIterator[Hand]:
     """A worker on the stack's chats, woken by the stack's tail."""
@@ -149,6 +158,7 @@ async def hand(
             patience=patience,
             clock=silence_clock or LoopClock(),
             tracing=tracing,
+            sources=sources,
         )
         worker = Worker(
             chats or stack.chats,

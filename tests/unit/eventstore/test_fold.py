@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from service import wire
 from service.domain.chat.evolve import fold
 from service.domain.chat.state import ChatState
 from service.domain.events.chat import ChatEvent
@@ -21,7 +22,16 @@ from service.eventstore.fold import (
     after_recorded,
 )
 from service.eventstore.records import NewEvent, RecordedEvent, StreamName, StreamResult
-from tests.builders import CHAT, NOW, a_chat, a_turn, an_idle_chat, user
+from tests.builders import (
+    CHAT,
+    NOW,
+    a_chat,
+    a_turn,
+    an_idle_chat,
+    assistant,
+    call,
+    user,
+)
 
 STREAM = StreamName("chat", CHAT)
 
@@ -82,6 +92,18 @@ def test_an_own_append_folds_as_if_it_had_been_read() -> None:
     result = StreamResult(STREAM, 3, 4, 4, bytes([4]))
     own = after_append(before, more, [encode(e, {}) for e in more], result)
     assert own == after_recorded(before, recorded(more, first=3))
+
+
+def test_an_own_append_quotes_objects_as_the_log_does() -> None:
+    said = assistant(
+        "I look.", call("c1", args={"zone": "UTC", "at": {"b": 1, "a": 2}})
+    )
+    before = after_recorded(NOTHING, recorded(a_chat()))
+    own = after_append(
+        before, [said], [encode(said, {})], StreamResult(STREAM, 3, 3, 3, b"")
+    )
+    (part,) = [p for p in own.loaded.state.messages[-1].parts if p.type == "tool-call"]
+    assert wire.dumps(part.args) == b'{"at":{"a":2,"b":1},"zone":"UTC"}'
 
 
 def test_erased_events_only_count() -> None:
