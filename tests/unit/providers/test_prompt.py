@@ -283,27 +283,6 @@ def test_lines_of_a_file_cannot_close_their_fence() -> None:
     assert turns(user(reference)) == [said("a.md, line 1:\n`````\n````\n`````")]
 
 
-@pytest.mark.parametrize(
-    ("told", "is_error", "text_"),
-    [
-        ("noon", False, "noon"),
-        ({"now": "noon"}, False, '{"now":"noon"}'),
-        ({"error": "broken"}, True, "broken"),
-        ({"error": {"code": 1}}, True, '{"code":1}'),
-        ({"why": "x"}, True, '{"why":"x"}'),
-        ({"error": "no error"}, False, '{"error":"no error"}'),
-        (None, False, "{}"),
-        ("", False, "{}"),
-        (0, False, "0"),
-    ],
-)
-def test_results_as_text(told: object, is_error: bool, text_: str) -> None:
-    made = turns(
-        user(), assistant(call()), tool(result(result=told, is_error=is_error))
-    )
-    assert made[-1] == answered(Result("c1", "clock", text_, is_error))
-
-
 def test_a_history_of_nothing_is_still_a_prompt() -> None:
     assert turns(system("be brief")) == [said(OPENING)]
 
