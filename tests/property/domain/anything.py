@@ -219,6 +219,7 @@ EVENTS: st.SearchStrategy[ChatEvent] = st.one_of(
         turn_id=MAYBE | COUNTS,
         epoch=MAYBE | COUNTS,
         attempt=MAYBE | COUNTS,
+        kind=MAYBE | KINDS,
         asked=ASKED,
         runtime_ms=MAYBE | COUNTS,
     ),

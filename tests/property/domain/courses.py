@@ -24,6 +24,7 @@ from service.domain.commands.chat import (
     CancelToolCalls,
     ChatCommand,
     DraftMessage,
+    Spent,
     UserCommand,
 )
 from service.domain.events.chat import AttemptKind, ChatEvent
@@ -331,7 +332,8 @@ def _build_fenced(row: str, intent: Intent, state: ChatState) -> ChatCommand:
         case "StartAttempt":
             return b.start_attempt(kind=_kind(intent, state), **fence)
         case "ScheduleRetry":
-            return b.schedule_retry(attempt=_attempt(intent, state), **fence)
+            number = _attempt(intent, state)
+            return b.schedule_retry(attempt=number, spent=_spent(intent), **fence)
         case "RequireAction":
             return b.require_action(**fence)
         case "CancelToolCalls":
@@ -345,11 +347,18 @@ def _build_fenced(row: str, intent: Intent, state: ChatState) -> ChatCommand:
             partial = intent.drafts if state.episode else ()
             return b.finish_interruption(fence.pop("epoch"), *partial, **fence)
         case "FinishTurn":
-            return b.finish_turn(**fence)
+            return b.finish_turn(**fence, spent=_spent(intent))
         case "FinishError":
-            return b.finish_error(**fence)
+            return b.finish_error(**fence, spent=_spent(intent))
         case _:
             raise AssertionError(row)
+
+
+def _spent(intent: Intent) -> Spent | None:
+    """What an attempt took that left no message, now and then."""
+    if intent.which % 3:
+        return None
+    return Spent(asked=b.ASKED, usage=b.usage(intent.which))
 
 
 def _on_time(state: ChatState) -> dict[str, Any]:
