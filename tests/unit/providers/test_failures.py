@@ -24,7 +24,8 @@ from service.providers.vendor.flavors import flavor_of
 from service.providers.vendor.model import VendorProvider, quiet_libraries
 from service.providers.vendor.wire import hear
 from tests.builders import a_chat, state_of
-from tests.unit.providers.data.refusals import REFUSALS, Refusal
+from tests.unit.providers.data.refusal import Refusal
+from tests.unit.providers.data.refusals import REFUSALS
 
 KEY = "key-of-this-test"
 TIMEOUT = httpx2.Timeout(5)
