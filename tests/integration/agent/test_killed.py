@@ -1,138 +1,234 @@
-"""A worker that dies before any of its commits: another one ends the turn as well."""
+"""A worker is killed around any of its commits: another one ends the turns as well.
+
+The first chat is left in peace, and tells what has to come of the second, whose worker
+is a process that ends by SIGKILL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
 
-from service.agent.retry import RetryPolicy
-from service.db.pool import Database
-from service.domain.commands.chat import (
-    ChatCommand,
-    CommitCompaction,
-    CommitStep,
-    FinishTurn,
-    ScheduleRetry,
-    StartAttempt,
-)
-from service.eventstore.handle import Handled
-from service.providers.provider import (
-    Delta,
-    Finish,
-    ModelRequest,
-    ProviderError,
-    TextDelta,
-    ToolCall,
-)
+from projections.registry import PROJECTIONS
+from projections.tables import make_read_models
+from service.db.pool import Database, connect
+from service.domain.chat.compaction import TOOL
+from service.domain.events.chat import ChatEvent
+from service.stream.cursor import parse_cursor
 from tests.fixtures.byhand import ChatByHand
-from tests.fixtures.stack import Stack
-from tests.integration.agent.crew import (
-    Halting,
-    Speaks,
-    Switchboard,
-    Watch,
-    a_model,
-    hand,
-    history,
-    rests,
-    texts,
-    types,
-    used,
-)
-
-AT_ONCE = RetryPolicy(first_s=0.001, longest_s=0.001)
+from tests.fixtures.stack import Client, Stack
+from tests.integration.agent.crew import Watch, hand, history, types
+from tests.integration.agent.eventful import LOOK, begin, eventful, use
+from tests.integration.agent.mortal import Counts, Moment
+from tests.integration.projections.world import World, projecting
 
 LEASE_S = 1.0
+PATIENCE_S = 60.0
 
+COMMITS = {
+    "AcquireRun": 2,
+    "StartAttempt": 7,
+    "CommitStep": 4,
+    "CommitCompaction": 1,
+    "ScheduleRetry": 1,
+    "RequireAction": 1,
+    "FinishTurn": 1,
+    "FinishInterruption": 1,
+    "NameChat": 1,
+}
+"""All that a worker commits in these turns, when nobody kills it."""
 
-class Follows(Speaks):
-    """Answers by what it is told, so it does not matter which worker asks."""
-
-    def __init__(self) -> None:
-        super().__init__([])
-
-    def _deltas(self, request: ModelRequest) -> list[Delta | Exception]:
-        said = [m.role for m in request.messages]
-        if request.tool_choice == "none":
-            return [TextDelta("a summary"), used(10), Finish("stop")]
-        if said == ["user"] and len(str(request.messages[0].parts)) < 100:
-            called = ToolCall("c1", "clock", {})
-            return [called, used(900), Finish("tool_calls")]
-        if request.attempt == 1:
-            return [ProviderError("overloaded", "busy", retryable=True)]
-        return [TextDelta("noon"), used(10), Finish("stop")]
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
-        for delta in self._deltas(request):
-            if isinstance(delta, Exception):
-                raise delta
-            yield delta
-
-
-class HaltsAt(Halting):
-    """Halts at the n-th command of its kind."""
-
-    def __init__(self, stack: Stack, kind: type[ChatCommand], nth: int) -> None:
-        super().__init__(stack, kind)
-        self._left = nth
-
-    async def execute(self, chat_id: UUID, command: ChatCommand, **how: Any) -> Handled:
-        if isinstance(command, self._kind):
-            self._left -= 1
-            if self._left:
-                return await super(Halting, self).execute(chat_id, command, **how)
-        return await super().execute(chat_id, command, **how)
-
-
-SAMPLED = [
-    (StartAttempt, 2),
-    (CommitStep, 2),
-    (CommitCompaction, 1),
-    (ScheduleRetry, 1),
+SAMPLED: list[tuple[str, int, Moment]] = [
+    ("StartAttempt", 2, "after"),
+    ("CommitStep", 1, "before"),
+    ("CommitCompaction", 1, "before"),
+    ("ScheduleRetry", 1, "after"),
+    ("RequireAction", 1, "after"),
+    ("FinishInterruption", 1, "before"),
 ]
-"""Commits of every kind that a worker may not live to make."""
+"""A batch of tools, a call of the model, a summary, a retry, a client, an interrupt."""
 
-REST = [
-    (StartAttempt, 1),
-    (CommitStep, 1),
-    (StartAttempt, 3),
-    (StartAttempt, 4),
-    (StartAttempt, 5),
-    (CommitStep, 3),
-    (FinishTurn, 1),
+MOMENTS: tuple[Moment, Moment] = ("before", "after")
+POINTS = [
+    (name, nth, moment)
+    for name, count in COMMITS.items()
+    for nth in range(1, count + 1)
+    for moment in MOMENTS
 ]
+
+REPEATED = (
+    "run_acquired", "generation_attempt_started", "retry_scheduled",
+    "usage_recorded", "title_changed",
+)  # fmt: skip
+"""What may come again, or elsewhere: takeovers, attempts, titles beside turns."""
+
+OURS = (
+    "at", "created_at", "completed_at", "deadline", "actor", "runtime_ms", "epoch",
+    "attempt",
+)  # fmt: skip
+"""Of an event, what differs although the same has happened."""
+
+EPHEMERAL = ("message_part", "preview_reset", "caught_up")
+
+LEDGER = """
+SELECT purpose, count(*)::int FROM read.usage_ledger WHERE chat_id = %s
+GROUP BY purpose ORDER BY purpose
+"""
+PROBLEMS = "SELECT * FROM es.verify_positions(1, %s)"
+
+
+async def test_these_are_all_commits(stack: Stack, watch: Watch) -> None:
+    chats = Counts(stack)
+    await _in_peace(stack, watch, chats)
+    assert chats.commits == Counter(COMMITS)
 
 
 @pytest.mark.parametrize(
-    ("kind", "nth"),
-    [*SAMPLED, *(pytest.param(*one, marks=pytest.mark.slow) for one in REST)],
-    ids=lambda value: value.__name__ if isinstance(value, type) else str(value),
+    ("name", "nth", "moment"),
+    [
+        pytest.param(*point, marks=() if point in SAMPLED else pytest.mark.slow)
+        for point in POINTS
+    ],
+    ids=[f"{moment}-{name}-{nth}" for name, nth, moment in POINTS],
 )
-async def test_the_turn_ends_as_if_nothing_had_happened(
-    stack: Stack, watch: Watch, database: Database, kind: type[ChatCommand], nth: int
+async def test_the_turns_end_as_if_nothing_had_happened(
+    stack: Stack,
+    watch: Watch,
+    database: Database,
+    name: str,
+    nth: int,
+    moment: Moment,
 ) -> None:
-    """A call of a tool, its result, a summary, a failure that passes, an answer."""
-    halting = HaltsAt(stack, kind, nth)
-    models = Switchboard(a_model(Follows(), context_limit=1000))
+    peaceful = await _in_peace(stack, watch, Counts(stack))
+    chat = await begin(stack)
+    async with stack.follow(chat.id, after="0") as client:
+        dying = asyncio.create_task(_dies(stack, database, name, nth, moment))
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                async with asyncio.TaskGroup() as group:
+                    using = group.create_task(use(stack, watch, chat, client))
+                    group.create_task(_survive(stack, dying, using))
+        finally:
+            dying.cancel()
+            await asyncio.wait([dying])
+        await _assert_followed(stack, chat, client)
+    expected = await history(stack, peaceful.id)
+    events = await history(stack, chat.id)
+    assert _told(events, of=chat) == _told(expected, of=peaceful)
+    counted = Counter(types(events))
+    assert counted["usage_recorded"] == 1
+    assert counted["turn_finished"] == counted["interruption_finished"] == 1
+    await _assert_log(database, peaceful, chat)
+
+
+async def _in_peace(stack: Stack, watch: Watch, chats: Counts) -> ChatByHand:
+    async with hand(stack, "peaceful", chats=chats, models=eventful(), tools=[LOOK]):
+        chat = await begin(stack)
+        async with stack.follow(chat.id, after="0") as client:
+            await use(stack, watch, chat, client)
+    return chat
+
+
+async def _dies(
+    stack: Stack, database: Database, name: str, nth: int, moment: Moment
+) -> None:
+    """A worker in a process of its own, until it has killed itself."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.integration.agent.mortal",
+        database.dsn,
+        database.role_prefix,
+        str(LEASE_S),
+        *(name, str(nth), moment),
+    )
+    try:
+        assert await process.wait() == -signal.SIGKILL
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _survive(
+    stack: Stack, dying: asyncio.Task[None], using: asyncio.Task[None]
+) -> None:
+    """Another worker, from the death of the first one on, for as long as it is used."""
+    await asyncio.wait([dying, using], return_when=asyncio.FIRST_COMPLETED)
+    if not using.done():
+        dying.result()
+        async with hand(
+            stack, "alive", models=eventful(), tools=[LOOK], lease_s=LEASE_S
+        ):
+            await using
+    # the last commits of all may be its end
+    await dying
+
+
+async def _assert_followed(stack: Stack, chat: ChatByHand, client: Client) -> None:
+    """Each version once, and the same as who comes now is told."""
+    version = (await chat.state()).version
+    await client.until(lambda c: _seen(c) >= version)
+    async with stack.follow(chat.id, after="0") as replay:
+        await replay.until(lambda c: bool(c.named("caught_up")))
+    assert _of_log(client) == _of_log(replay)
+    ids = [frame.id for frame in client.frames if frame.id is not None]
+    assert len(ids) == len(set(ids))
+    assert not {frame.event for frame in client.frames} & {"resync", "snapshot"}
+
+
+def _seen(client: Client) -> int:
+    return parse_cursor(client.last_id).version if client.last_id else 0
+
+
+def _of_log(client: Client) -> list[tuple[str | None, Any]]:
+    return [(f.event, f.data) for f in client.frames if f.event not in EPHEMERAL]
+
+
+def _told(events: Sequence[ChatEvent], *, of: ChatByHand) -> list[Any]:
+    """What happened, without when, where, and at which try."""
+    told = [event for event in events if event.type not in REPEATED]
+    return [_plain(event, str(of.id)) for event in told]
+
+
+def _plain(value: Any, chat_id: str) -> Any:
+    if isinstance(value, BaseModel):
+        return {
+            name: _plain(inner, chat_id)
+            for name, inner in value
+            if name not in OURS and not name.endswith("_id")
+        } | {"call": _call(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(inner, chat_id) for inner in value]
+    return value
+
+
+def _call(value: BaseModel) -> object:
+    """The id of a call; those of summaries have the attempt in them."""
+    call_id = getattr(value, "tool_call_id", None)
+    return TOOL if call_id is not None and call_id.startswith(TOOL) else call_id
+
+
+async def _assert_log(
+    database: Database, peaceful: ChatByHand, chat: ChatByHand
+) -> None:
+    """Nothing is wrong with it, and each thing that was paid for is counted once."""
+    await make_read_models(database, PROJECTIONS)
     async with (
-        Stack(database, stack.guard) as other,
-        hand(
-            stack, "dead", models=models, chats=halting, lease_s=LEASE_S, retry=AT_ONCE
-        ) as dead,
+        await connect(database, role="service", name="test") as writer,
+        await connect(database, role=None, name="test") as admin,
     ):
-        chat = await ChatByHand.create(stack, "?")
-        await halting.halted.wait()
-        await dead.die()
-        async with hand(other, "alive", models=models, lease_s=LEASE_S, retry=AT_ONCE):
-            state = await watch.until(chat.id, rests)
-    assert [text for text in texts(state) if text] == ["noon"]
-    assert [m.role for m in state.messages] == [
-        "user", "assistant", "tool", "user", "assistant", "tool", "assistant",
-    ]  # fmt: skip
-    assert len(state.summaries) == 1
-    events = types(await history(stack, chat.id))
-    assert events.count("run_acquired") == 2
-    assert events.count("history_compacted") == events.count("turn_finished") == 1
+        world = World(database, writer, admin)
+        async with projecting(world) as projector:
+            await projector.catches_up()
+        assert await world.rows(PROBLEMS, await world.head()) == []
+        paid = await world.rows(LEDGER, chat.id)
+        assert paid == await world.rows(LEDGER, peaceful.id)
+        assert dict(paid) == {"compaction": 1, "title": 1, "turn": 4}
