@@ -81,10 +81,10 @@ async def after_page(before: Fold, events: Sequence[RecordedEvent]) -> Fold:
 def after_append(
     before: Fold,
     events: Iterable[ChatEvent],
-    encoded: Sequence[NewEvent],
+    encoded: Iterable[NewEvent],
     result: StreamResult,
 ) -> Fold:
     """The fold after this process's own append, without reading it back."""
-    state = fold(before.loaded.state, map(as_returned, events, encoded))
+    state = fold(before.loaded.state, map(as_returned, events))
     size = before.size + sum(EVENT_SIZE + len(wire.dumps(e.data)) for e in encoded)
     return Fold(Loaded(state, result.last_version, result.digest), size)

@@ -7,56 +7,70 @@ cache would know the prompt again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from service.domain.events.chat import ChatCreated, ChatEvent, MessageAppended
-from service.domain.events.data import decode_data
-from service.domain.parts import ToolCallPart, ToolResultPart
-from service.eventstore.records import NewEvent
+from pydantic import BaseModel
+
+from service.domain.events.chat import (
+    ChatCreated,
+    ChatEvent,
+    ClientTool,
+    MessageAppended,
+)
+from service.domain.parts import Part
 
 WHOLE = range(-(2**63), 2**64)
 """Numbers that are read as whole ones; others, as floats."""
 
+QUOTED = ("args", "result", "provider_metadata")
+"""The fields of parts that hold JSON of others."""
 
-def as_returned(event: ChatEvent, encoded: NewEvent) -> ChatEvent:
-    """The event as reading it would give it; itself where that is no other."""
-    if not _quotes_objects(event):
-        return event
-    data = {name: in_log_order(value) for name, value in encoded.data.items()}
-    return decode_data(encoded.type, encoded.schema_version, data)
+COMPOUND = (dict, list, float)
+
+Of = TypeVar("Of", bound=BaseModel)
+
+
+def as_returned(event: ChatEvent) -> ChatEvent:
+    """The event as reading it would give it."""
+    match event:
+        case MessageAppended(parts=parts) if any(map(_quoted, parts)):
+            return _with(event, parts=tuple(map(_part, parts)))
+        case ChatCreated(client_tools=tools) if tools:
+            return _with(event, client_tools=tuple(map(_tool, tools)))
+        case _:
+            return event
 
 
 def in_log_order(value: Any) -> Any:
     """JSON as a column of jsonb holds it: short keys first, and plain numbers."""
-    match value:
-        case dict():
-            keys = sorted(value, key=_place)
-            return {key: in_log_order(value[key]) for key in keys}
-        case list():
-            return [in_log_order(one) for one in value]
-        case float():
-            return _plain(value)
-        case _:
-            return value
+    if isinstance(value, dict):
+        return {key: in_log_order(value[key]) for key in sorted(value, key=_place)}
+    if isinstance(value, list):
+        return [in_log_order(one) for one in value]
+    return _plain(value) if isinstance(value, float) else value
 
 
-def _quotes_objects(event: ChatEvent) -> bool:
-    match event:
-        case MessageAppended():
-            return any(
-                isinstance(part, ToolCallPart | ToolResultPart)
-                or getattr(part, "provider_metadata", None) is not None
-                for part in event.parts
-            )
-        case ChatCreated():
-            return bool(event.client_tools)
-        case _:
-            return False
+def _part(part: Part) -> Part:
+    ordered = {name: in_log_order(value) for name, value in _quoted(part).items()}
+    return _with(part, **ordered) if ordered else part
 
 
-def _place(key: str) -> tuple[int, bytes]:
-    stored = key.encode()
-    return len(stored), stored
+def _quoted(part: Part) -> dict[str, Any]:
+    fields = vars(part)
+    return {n: fields[n] for n in QUOTED if isinstance(fields.get(n), COMPOUND)}
+
+
+def _tool(tool: ClientTool) -> ClientTool:
+    return _with(tool, input_schema=in_log_order(tool.input_schema))
+
+
+def _with(model: Of, **fields: Any) -> Of:
+    return model.model_copy(update=fields)
+
+
+def _place(key: str) -> tuple[int, str]:
+    """By bytes; those of UTF-8 sort as the characters do."""
+    return len(key) if key.isascii() else len(key.encode()), key
 
 
 def _plain(number: float) -> float | int:
