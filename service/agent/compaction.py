@@ -74,7 +74,8 @@ async def compact(
     except BadEvent:
         logger.exception("a summary cannot be stored")
         _count("error", chosen, means)
-        await _fail(UNSTORABLE, opened, hold)
+        spent = answer.lost(asked, chosen.summariser)
+        await _fail(UNSTORABLE, opened, hold, spent=spent)
     else:
         _count("success", chosen, means)
     hold.say_through(None)

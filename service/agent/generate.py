@@ -48,7 +48,8 @@ async def generate(
             await failure.fail(said, opened, hold, spent=spent)
     except BadEvent:
         logger.exception("an answer cannot be stored")
-        await failure.fail(UNSTORABLE, opened, hold)
+        spent = answer.lost(chosen.asked, chosen.model)
+        await failure.fail(UNSTORABLE, opened, hold, spent=spent)
     hold.say_through(None)
 
 

@@ -18,6 +18,7 @@ import httpx2
 from service import wire
 from service.providers.choose import Api
 from service.providers.provider import RESPONSE_BYTES
+from service.providers.said import BODY_BYTES
 
 EVENT_BYTES = 16 * 1024 * 1024
 """Of one event; nobody sends more, and what does is not kept."""
@@ -80,9 +81,14 @@ class Listener:
 
     def response(self) -> dict[str, Any] | None:
         """The same, cut down to its head where it is long."""
-        kept = dict(self._final)
-        while kept and len(wire.dumps(kept)) > RESPONSE_BYTES:
-            kept.popitem()
+        kept: dict[str, Any] = {}
+        left = RESPONSE_BYTES - len(b"{}")
+        for name, value in self._final.items():
+            # each once: who sends a hundred thousand of them would hold up everybody
+            left -= len(wire.dumps({name: value})) - len(b"{}") + len(b",")
+            if left < -len(b","):
+                break
+            kept[name] = value
         return kept or None
 
     def _event(self, event: bytes | bytearray) -> None:
@@ -153,11 +159,12 @@ def listening(listener: Listener) -> Iterator[None]:
 
 async def hear(response: httpx2.Response) -> None:
     """The hook: let the body pass by whoever listens."""
-    listener = _LISTENER.get()
-    if listener is None or not response.is_success:
+    listener, stream = _LISTENER.get(), response.stream
+    if not isinstance(stream, httpx2.AsyncByteStream):
         return
-    stream = response.stream
-    if isinstance(stream, httpx2.AsyncByteStream):
+    if not response.is_success:
+        response.stream = _Beginning(stream)
+    elif listener is not None:
         listener.begin()
         encoding = response.headers.get("content-encoding", "identity")
         listener.deaf = encoding.strip().lower() not in ("", "identity")
@@ -180,6 +187,24 @@ class _Heard(httpx2.AsyncByteStream):
             # what breaks after the end has broken nothing
             if not self._listener.ended:
                 raise
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _Beginning(httpx2.AsyncByteStream):
+    """As much of an error's body as anybody looks at: the SDKs read it to its end."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = BODY_BYTES
+        async for data in self._stream:
+            yield data[:left]
+            left -= len(data)
+            if left <= 0:
+                return
 
     async def aclose(self) -> None:
         await self._stream.aclose()

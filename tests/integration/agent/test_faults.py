@@ -26,7 +26,7 @@ from service.eventstore.records import (
     StreamName,
 )
 from service.providers.models import Model, OneModel
-from service.providers.provider import BlockEnd, Finish, ReasoningDelta
+from service.providers.provider import BlockEnd, Delta, Finish, ReasoningDelta
 from service.providers.scripted import Scripted
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.servers import RestartableServer
@@ -43,6 +43,7 @@ from tests.integration.agent.crew import (
     rests,
     texts,
     types,
+    used,
 )
 
 
@@ -131,13 +132,19 @@ async def test_a_bug_is_logged_and_the_step_tried_again(
 async def test_an_answer_that_cannot_be_stored_fails_the_turn(
     stack: Stack, watch: Watch
 ) -> None:
-    provider = Speaks([ReasoningDelta("a"), BlockEnd({"s": "\x00"}), Finish("stop")])
+    unstorable: list[Delta | Exception] = [ReasoningDelta("a"), BlockEnd({"s": "\x00"})]
+    provider = Speaks([*unstorable, used(10), Finish("stop")])
     async with hand(stack, provider=provider):
         chat = await ChatByHand.create(stack)
         state = await watch.until(chat.id, rests)
     assert state.last_error is not None
     assert state.last_error.message == "the model's answer cannot be stored"
     assert len(provider.requests) == 1
+    # it was paid for all the same
+    assert types(await history(stack, chat.id))[-2:] == [
+        "usage_recorded",
+        "turn_failed",
+    ]
 
 
 async def write_as_a_newer_release(stack: Stack, chat: ChatByHand) -> None:

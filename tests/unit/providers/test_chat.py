@@ -209,3 +209,19 @@ async def test_a_context_that_is_told_is_kept() -> None:
         deltas = await local.ask(user())
     (report,) = (d for d in deltas if isinstance(d, UsageReport))
     assert report.usage.context_limit == 32768
+
+
+@pytest.mark.parametrize("told", [2**63, -3])
+async def test_what_is_no_number_of_tokens_is_not_counted(told: int) -> None:
+    async with recorded("chat") as openai:
+        usage = {"prompt_tokens": told, "completion_tokens": 5, "total_tokens": 9}
+        openai.plays(
+            chunk({"content": "so"}),
+            chunk(reason="stop"),
+            {**chunk(usage=usage), "choices": []},
+            "[DONE]",
+        )
+        deltas = await openai.ask(user("?"))
+    assert TextDelta("so") in deltas
+    assert not any(isinstance(delta, UsageReport) for delta in deltas)
+    assert isinstance(deltas[-1], Finish)

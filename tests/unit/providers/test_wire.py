@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +24,8 @@ from service.providers.provider import (
     ProviderError,
     TextDelta,
 )
-from service.providers.vendor.wire import EVENT_BYTES, Listener
+from service.providers.said import BODY_BYTES
+from service.providers.vendor.wire import EVENT_BYTES, Listener, hear
 from tests.builders import user
 from tests.unit.providers.events import Items, chunk, spoken, started, stopped
 from tests.unit.providers.recorded import Body, messages_of, recorded, sse
@@ -207,3 +211,39 @@ async def test_calls_side_by_side_hear_their_own() -> None:
         ends = await asyncio.gather(*(vendor.stream(asking()) for _ in range(4)))
     responses = [end[-1].response for end in ends if isinstance(end[-1], Finish)]
     assert {told["id"] for told in responses if told} == {"c0", "c1", "c2", "c3"}
+
+
+def test_a_final_word_of_a_hundred_thousand_names_is_cut_in_one_go() -> None:
+    many = {f"k{number}": number for number in range(100_000)}
+    end = {**chunk(reason="stop"), **many}
+    listener, _ = heard("chat", sse(end))
+    begun_at = time.process_time()
+    told = listener.response()
+    # seconds for each thousand, when every name that goes is a look at the rest
+    assert time.process_time() - begun_at < 2
+    assert told is not None
+    size = len(wire.dumps(told))
+    assert RESPONSE_BYTES - 32 < size <= RESPONSE_BYTES
+
+
+async def test_of_an_error_without_end_only_the_beginning_is_read() -> None:
+    piece = b"no " * 10_000
+    read = 0
+
+    class Endless(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            nonlocal read
+            while True:
+                read += len(piece)
+                yield piece
+
+    async def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(500, stream=Endless())
+
+    transport = httpx2.MockTransport(answer)
+    hooks = {"response": [hear]}
+    async with httpx2.AsyncClient(transport=transport, event_hooks=hooks) as http:
+        async with asyncio.timeout(PATIENCE_S):
+            response = await http.get("http://vendor.test/")
+    assert len(response.content) == BODY_BYTES
+    assert read < BODY_BYTES + len(piece)
