@@ -32,6 +32,8 @@ from tests.integration.agent.two_vendors import PICTURE
 
 PAGE = Page("https://example.org/noon", "Noon")
 BUSY = "too many requests at once"
+ARGUMENTS = ('{"timezone": "UTC", ', '"at": 1e16, "zone": {"b": 1, "a": 2}}')
+"""In an order, and with a number, that the log writes in another way."""
 LITTLE = Tokens()
 FULL = Tokens(input=900)
 """So near the context limit that a summary is due."""
@@ -90,7 +92,7 @@ class LongChat:
         self.says("Because.")
         await self.send("why?")
         await self.watch.until(self.chat.id, asks)
-        await submit(self.stack, self.chat, **{call_id: "because"})
+        await submit(self.stack, self.chat, **{call_id: {"why": "because", "so": 1}})
         await self.rest()
 
     async def edited(self) -> None:
@@ -199,7 +201,7 @@ class LongChat:
 
     def _call(self, name: str) -> Call:
         self._calls += 1
-        return Call(f"{self.server.call_prefix}{self._calls}", name, ("{", "}"))
+        return Call(f"{self.server.call_prefix}{self._calls}", name, ARGUMENTS)
 
     @asynccontextmanager
     async def speaking(self, *said: Move) -> AsyncIterator[None]:
