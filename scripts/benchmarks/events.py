@@ -17,6 +17,7 @@ from service.domain.events.chat import (
     ChatEvent,
     GenerationAttemptStarted,
     MessageAppended,
+    ModelRef,
     RunAcquired,
     StepCommitted,
     TurnFinished,
@@ -83,7 +84,7 @@ def a_turn(first: int) -> list[ChatEvent]:
             usage=usage,
             runtime_ms=1_840,
             finish_reason="stop",
-            model="scripted",
+            asked=ModelRef(provider="scripted", model="default"),
         ),
         TurnFinished(at=AT, turn_id=first),
     ]

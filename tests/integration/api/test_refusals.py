@@ -15,7 +15,7 @@ from service.auth.bearer import new_token
 from tests.integration.api.conftest import Api, bearer, said
 from tests.integration.api.driving import at_rest
 
-NUMBERS = {"message_id": 2, "queued_id": 3}
+NAMED = {"message_id": 2, "queued_id": 3, "user": "me"}
 """What else is named in paths."""
 HUGE_DEPTH = "[" * 100_000
 CREATE = "/api/v1/chats"
@@ -165,7 +165,7 @@ async def test_organization_may_be_left_out_only_while_there_is_one(api: Api) ->
 async def test_everything_under_api_needs_a_token(api: Api) -> None:
     chat = await api.create()
     for operation in OPERATIONS:
-        path = operation.path.format(chat_id=chat["id"], **NUMBERS)
+        path = operation.path.format(chat_id=chat["id"], **NAMED)
         for headers in (
             {"authorization": ""},
             {"authorization": "Basic eDp5"},
@@ -189,7 +189,7 @@ async def test_not_mine_and_unknown_are_the_same_404(api: Api) -> None:
             continue
         answers = []
         for chat_id in (chat["id"], str(uuid4())):
-            path = operation.path.format(chat_id=chat_id, **NUMBERS)
+            path = operation.path.format(chat_id=chat_id, **NAMED)
             answer = await api.http.request(
                 operation.method, path, headers=headers, json=said()
             )
@@ -204,7 +204,7 @@ async def test_a_parameter_that_would_be_ignored_is_400(api: Api) -> None:
     for operation in OPERATIONS:
         if not operation.path.startswith(CREATE):
             continue
-        path = operation.path.format(chat_id=chat.id, **NUMBERS)
+        path = operation.path.format(chat_id=chat.id, **NAMED)
         answer = await api.http.request(
             operation.method, path, params={"dry_run": "1"}, json=said()
         )
