@@ -95,6 +95,7 @@ async def _record(
         asked=model.ref,
         title=named.title,
         expected_title=state.title,
+        unasked=True,
         usage=named.usage,
         cost_micros=model.cost(named.usage),
         runtime_ms=named.runtime_ms,

@@ -66,7 +66,8 @@ def name_chat(state: ChatState, command: NameChat) -> list[ChatEvent]:
         runtime_ms=command.runtime_ms,
         actor=actor,
     )
-    if command.expected_title != state.title:
+    named = command.unasked and state.title_source != "fallback"
+    if named or command.expected_title != state.title:
         return [recorded]
     title = title_changed(state, command.title, "model", now, actor)
     return [*title, recorded]

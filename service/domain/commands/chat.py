@@ -186,6 +186,9 @@ class NameChat(_Command):
     title: str | None = None
     """None: none came of it, or nobody wants it kept."""
     expected_title: str
+    unasked: bool = False
+    """Then it is taken only where nobody has named the chat: who gave it another name,
+    and then its first words again, means those."""
     usage: Usage | None = None
     cost_micros: int | None = None
     runtime_ms: int | None = None

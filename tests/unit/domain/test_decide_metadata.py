@@ -95,6 +95,15 @@ def test_what_a_title_took_is_charged_whatever_comes_of_it(
     assert replace(outcome.state, version=4) == outcome.before
 
 
+def test_who_gives_a_chat_its_first_words_again_means_those() -> None:
+    renamed = (*a_turn(), title_changed("dawn"), title_changed("hello"))
+    outcome = given(*renamed).when(name_chat(unasked=True))
+    outcome.then(usage_recorded())
+    given(*renamed).when(name_chat()).then(
+        title_changed("noon").model_copy(update={"source": "model"}), usage_recorded()
+    )
+
+
 @pytest.mark.parametrize("chat", [*ACTIVE, *RESTING])
 def test_a_name_disturbs_no_turn_and_moves_no_chat(chat: list[ChatEvent]) -> None:
     outcome = given(*chat).when(name_chat())
