@@ -11,6 +11,7 @@ Not configured, nothing of OpenTelemetry is imported and a span costs nothing.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -125,7 +126,7 @@ def open_tracing(endpoint: str | None, *, instance: str) -> Tracing:
     except ImportError as error:
         raise SetupError(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, and its packages are not installed; "
-            "pip install 'parley[otel]'"
+            f"{sys.executable} -m pip install 'parley[otel]'"
         ) from error
     address = f"{endpoint.rstrip('/')}/v1/traces"
     return tracing_to(OTLPSpanExporter(endpoint=address), instance=instance)
