@@ -47,6 +47,9 @@ MAX_TOKENS = 256
 
 MAX_WORDS = 8
 
+LONGEST = 4_096
+"""Characters of an answer that are looked at: one of megabytes is no title."""
+
 MATERIAL = 16_384
 """Characters of what users said, where nobody has answered yet."""
 
@@ -139,7 +142,9 @@ async def propose_title(model: Model, messages: Sequence[Message]) -> Named:
 
 def normalise_title(text: str) -> str | None:
     """The title in one line, unquoted and short; None: this is none."""
-    visible = "".join(c for c in sanitised(text) if c.isspace() or _printed(c))
+    visible = "".join(
+        c for c in sanitised(text[:LONGEST]) if c.isspace() or _printed(c)
+    )
     title = " ".join(visible.split())
     while len(title) > 1 and _QUOTES.get(title[0]) == title[-1]:
         title = title[1:-1].strip()

@@ -76,6 +76,9 @@ def _openai(
         http_client=http,
     )
     official = chosen.base_url is None
+    if chosen.account is not None:
+        client.organization = client.project = None
+        _forget_environment(client, {})
     provider = (
         OpenAIProvider(openai_client=client)
         if official
@@ -119,16 +122,19 @@ def _anthropic(
     chosen: VendorModel, http: httpx2.AsyncClient, timeout: httpx2.Timeout
 ) -> Flavor:
     key = chosen.api_key or NO_KEY
+    # servers that copied the API know the key by its older header
+    headers = {"X-Api-Key": key} if chosen.base_url else {}
     client = AsyncAnthropic(
         api_key=key,
         base_url=chosen.base_url or OFFICIAL["anthropic"],
         max_retries=0,
         timeout=timeout,
         http_client=http,
-        # servers that copied the API know the key by its older header
-        default_headers={"X-Api-Key": key} if chosen.base_url else None,
+        default_headers=headers,
         open_telemetry=False,
     )
+    if chosen.account is not None:
+        _forget_environment(client, headers)
     provider = AnthropicProvider(anthropic_client=client)
     # searches that run code leave blocks that only their container understands
     profile = AnthropicModelProfile(anthropic_supports_dynamic_filtering=False)
@@ -147,6 +153,14 @@ def _anthropic(
         inline_reasoning=False,
         make=make,
     )
+
+
+def _forget_environment(
+    client: AsyncOpenAI | AsyncAnthropic, headers: Mapping[str, str]
+) -> None:
+    """The SDKs add headers of the environment (`OPENAI_CUSTOM_HEADERS`), which may hold
+    secrets, to all clients; those of one account are nothing to another's server."""
+    client._custom_headers = headers
 
 
 def _identity(chosen: VendorModel) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.events.chat import Usage
 from service.domain.parts import FilePart
-from service.providers.choose import VendorModel
+from service.providers.choose import Vendor, VendorModel, default_api
 from service.providers.provider import (
     FileContent,
     Finish,
@@ -225,3 +225,23 @@ async def test_what_is_no_number_of_tokens_is_not_counted(told: int) -> None:
     assert TextDelta("so") in deltas
     assert not any(isinstance(delta, UsageReport) for delta in deltas)
     assert isinstance(deltas[-1], Finish)
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+async def test_what_the_environment_says_goes_to_no_server_of_a_config(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"):
+        monkeypatch.setenv(name, "X-Gateway: hush")
+    monkeypatch.setenv("OPENAI_ORG_ID", "hush")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "hush")
+    api = default_api(vendor, "http://other.test")
+    for account, told in ((None, True), ("7", False)):
+        model = VendorModel(vendor, "m", "http://other.test", "sk-1", api, account)
+        async with recorded(model) as server:
+            server.plays("[DONE]")
+            with pytest.raises(ProviderError):
+                await server.ask(user("?"))
+        (headers,) = server.headers
+        assert ("hush" in headers.values()) is told
+        assert "sk-1" in " ".join(headers.values())

@@ -25,6 +25,7 @@ from service.providers.provider import (
     UsageReport,
 )
 from service.providers.title import (
+    LONGEST,
     TITLE_INSTRUCTION,
     normalise_title,
     propose_title,
@@ -248,3 +249,7 @@ def test_what_only_the_model_is_told_is_no_material() -> None:
     own = user("be brief", role="system", visibility="model")
     summary = user("so far", visibility="model")
     assert material(a_chat(own, user("why?"), summary)) == ["why?"]
+
+
+def test_an_answer_of_megabytes_is_looked_at_only_at_its_beginning() -> None:
+    assert normalise_title("noon" + " " * LONGEST + "and much more " * 10**6) == "noon"
