@@ -81,23 +81,30 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     table = Table(
-        Column("id", no_wrap=True, min_width=UUID_CHARS),
-        "", "name", "provider", "model", "context", "shorten at", "in/out $", "usable",
-    )  # fmt: skip
+        Column("model", min_width=UUID_CHARS),
+        *(
+            Column(n, no_wrap=True)
+            for n in ("context", "shorten", "in/out $", "usable")
+        ),
+    )
     for row in rows:
         prices = (row["price_input"], row["price_output"])
         table.add_row(
-            row["id"],
-            "*" if row["is_default"] else "",
-            printable(row["display_name"]),
-            printable(row["provider"] or "(removed)"),
-            printable(row["model"]),
+            f"{row['id']}\n{_named(row)}",
             f"{row['context_limit']:,}",
             f"{row['compaction_threshold']} %",
             "/".join(price or "-" for price in prices) if any(prices) else "",
             "yes" if row["usable"] else "no",
         )
     new_console().print(table)
+
+
+def _named(row: dict[str, Any]) -> str:
+    """What people call it, what its provider calls it, and who that is."""
+    mark = "* " if row["is_default"] else ""
+    name, model = row["display_name"], row["model"]
+    called = name if name == model else f"{name} = {model}"
+    return printable(f"{mark}{called} at {row['provider'] or '(removed)'}")
 
 
 @app.command()

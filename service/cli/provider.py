@@ -78,20 +78,23 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     table = Table(
-        Column("id", no_wrap=True, min_width=UUID_CHARS),
-        "kind", "name", "address", "key", "enabled", "models",
-    )  # fmt: skip
+        Column("provider", min_width=UUID_CHARS),
+        *(Column(name, no_wrap=True) for name in ("kind", "key", "enabled", "models")),
+    )
     for row in rows:
         table.add_row(
-            row["id"],
+            f"{row['id']}\n{_named(row)}",
             row["kind"],
-            printable(row["display_name"]),
-            printable(row["base_url"] or "the vendor's"),
             "yes" if row["has_api_key"] else "no",
             "yes" if row["enabled"] else "no",
             str(row["models"]),
         )
     new_console().print(table)
+
+
+def _named(row: dict[str, Any]) -> str:
+    """What people call it, and where it is."""
+    return printable(f"{row['display_name']} at {row['base_url'] or 'its vendor'}")
 
 
 @app.command()
@@ -182,7 +185,7 @@ def remove(
         row = await find_provider(connection, provider)
         if models := await count_models(connection, row.id):
             raise SetupError(
-                f"{row.display_name!r} still has {models} models; remove them first "
+                f"{row.display_name!r} still has models ({models}); remove them first "
                 "(`parley model remove`), or only switch it off with "
                 "`parley provider update --disabled`"
             )

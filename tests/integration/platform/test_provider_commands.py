@@ -71,7 +71,7 @@ async def test_update_changes_what_is_given(
 async def test_provider_with_models_is_not_removed(operator: Operator) -> None:
     added = await operator.does("provider", "add", "openai")
     await operator.does("model", "add", "openai", "m", "--context-limit", "1000")
-    assert "1 models" in await operator.fails("provider", "remove", "openai")
+    assert "models (1)" in await operator.fails("provider", "remove", "openai")
     await operator.does("model", "remove", "m")
     removed = await operator.does("provider", "remove", "openai")
     assert removed == {"id": added["id"], "removed": True}
