@@ -17,11 +17,13 @@ import httpx2
 
 from service import wire
 from service.providers.choose import Api
-from service.providers.provider import RESPONSE_BYTES
+from service.providers.provider import RESPONSE_BYTES, ProviderError
 from service.providers.said import BODY_BYTES
 
 EVENT_BYTES = 16 * 1024 * 1024
-"""Of one event; nobody sends more, and what does is not kept."""
+"""Of one event; nobody sends more."""
+
+ENDLESS = "the model's server sent an event that has no end"
 
 _FINAL: dict[Api, re.Pattern[bytes]] = {
     "chat": re.compile(rb'"finish_reason"\s*:\s*"|"usage"\s*:\s*\{'),
@@ -57,7 +59,7 @@ class Listener:
         self._rest, self._final, self.ended = bytearray(), {}, False
 
     def feed(self, data: bytes) -> None:
-        """Hear more of the body."""
+        """Hear more of the body. Raises ProviderError where it is no stream."""
         if not data:
             return
         if self._opened is not None:
@@ -68,7 +70,8 @@ class Listener:
         # only what is new can hold the end of an event
         if not _BREAK.search(self._rest, max(0, heard - 3)):
             if len(self._rest) > EVENT_BYTES:
-                self._rest.clear()
+                # the SDKs would keep all of it until there is no memory left
+                raise ProviderError("generic", ENDLESS)
             return
         *events, rest = _BREAK.split(self._rest)
         self._rest = bytearray(rest)

@@ -115,8 +115,27 @@ def test_what_is_no_event_says_nothing(body: bytes) -> None:
 
 def test_an_event_without_end_is_not_kept_for_ever() -> None:
     piece = b"x" * (EVENT_BYTES // 4)
-    listener, _ = heard("responses", *[piece] * 6, b"\n\n", BODIES["responses"])
-    assert listener.ended
+    with pytest.raises(ProviderError, match="no end"):
+        heard("responses", *[piece] * 6)
+
+
+class Whole(Body):
+    """Its parts come as they are."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self.told:
+            assert isinstance(part, bytes)
+            yield part
+
+
+async def test_an_event_without_end_ends_the_call() -> None:
+    async with recorded("chat") as openai:
+        body = Whole([b"data: " + b"x" * EVENT_BYTES, b"x"])
+        openai.bodies.append(body)
+        with pytest.raises(ProviderError, match="no end") as raised:
+            await openai.stream(asking())
+    assert not raised.value.retryable
+    assert body.closed.is_set()
 
 
 def test_another_response_begins_anew() -> None:
