@@ -24,8 +24,9 @@ NEVER = 100
 
 STILL_FULL = ChatError(
     kind="config",
-    message="a summary did not make the chat short enough for its model; raise the "
-    "context limit or the threshold of the model, or go on in a new chat",
+    message="a summary did not make the chat short enough for its model; have it "
+    "summed up once more, raise the context limit or the threshold of the model, or go "
+    "on in a new chat",
 )
 
 

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from starlette.types import ASGIApp
 
@@ -133,20 +132,7 @@ class ApiHost(Host):
             running=settings.max_running_chats_per_user,
             clock=time.monotonic,
         )
-        metrics.watch("limits", limits)
-        metrics.watch("stream", self.hub)
-        metrics.watch("feeds", self.feeds)
-        metrics.watch("http", self)
-
-        async def usable_model(config_id: UUID) -> bool:
-            if (await catalog.snapshot()).usable(config_id):
-                return True
-            # it may have been made a moment ago, elsewhere
-            return (await catalog.newest()).usable(config_id)
-
-        async def deployment_prompt() -> tuple[bool, str]:
-            return (await catalog.snapshot()).deployment_prompt
-
+        self._watch(metrics, limits)
         self._context = Context(
             chats=chats,
             pool=pool,
@@ -157,13 +143,19 @@ class ApiHost(Host):
             metrics=metrics,
             now=now,
             models=models,
-            deployment_prompt=deployment_prompt,
-            usable_model=usable_model,
+            deployment_prompt=catalog.deployment_prompt,
+            usable_model=catalog.usable,
             stream_lifetime_s=settings.stream_lifetime_s,
             metrics_public=settings.metrics_public,
             limits=limits,
         )
         self._origins = settings.cors_origins.split(",")
+
+    def _watch(self, metrics: Metrics, limits: Limits) -> None:
+        metrics.watch("limits", limits)
+        metrics.watch("stream", self.hub)
+        metrics.watch("feeds", self.feeds)
+        metrics.watch("http", self)
 
     async def stop(self) -> None:
         """Say bye to followers, answer what is being served."""

@@ -19,14 +19,14 @@ TAGS = (WORKSPACE_CONTEXT, AVAILABLE_SKILLS, USER_INSTRUCTIONS)
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b\u200d-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+    "\u2800\ufe00-\ufe0f\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e01ef]"
 )
-"""Not U+200C: Persian is written with it."""
+"""Not U+200C: Persian is written with it. Variants of emoji lose their colours only."""
 
 _LINES = re.compile(r"\n{3,}")
 
-# what stands between `<` and the name is bounded, so that a match takes linear time
-_TAG = re.compile(rf"<(?=[\s/]{{0,8}}(?:{'|'.join(TAGS)}))", re.IGNORECASE)
+# possessive: what stands between `<` and the name is looked at once
+_TAG = re.compile(rf"<(?=[\s/]*+(?:{'|'.join(TAGS)}))", re.IGNORECASE)
 
 
 def sanitised(text: str) -> str:

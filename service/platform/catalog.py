@@ -60,6 +60,17 @@ class Catalog:
         self._shared.forget()
         return await self.snapshot()
 
+    async def usable(self, config_id: UUID) -> bool:
+        """Whether a turn could ask this config's model. Raises likewise."""
+        if (await self.snapshot()).usable(config_id):
+            return True
+        # it may have been made a moment ago, elsewhere
+        return (await self.newest()).usable(config_id)
+
+    async def deployment_prompt(self) -> tuple[bool, str]:
+        """Whether new chats are told our prompt, and the operator's text."""
+        return (await self.snapshot()).deployment_prompt
+
     async def user(self, user_id: UUID) -> UserSettings:
         """What a user has set, nothing for one who is not there. Raises likewise."""
         self._pool.guard.check("reading settings")

@@ -1,7 +1,7 @@
 -- Appends a batch of requests: the only way into the log.
 -- Called by: service.eventstore.store. The last statement of its transaction.
 -- Locks: es.head FOR UPDATE until commit, so commits follow positions.
--- Errors: ES422 malformed batch, ES500 isolation or missing head.
+-- Errors: ES403 category platform, ES422 malformed batch, ES500 isolation or head.
 -- The first seven arrays have one element per (request, stream), the others one
 -- per event; the answer has one row per (request, stream), in their order.
 CREATE OR REPLACE FUNCTION es.append(
@@ -55,6 +55,16 @@ BEGIN
         'streams', cardinality(stream_ids),
         'events', cardinality(event_streams)),
       HINT = 'one element per (request, stream), one per event, a stream once';
+  END IF;
+  -- What the platform's triggers append, nobody else does; see the marker there.
+  IF 'platform' = ANY (categories) AND types <> ARRAY['stream_purged']
+    AND NOT EXISTS (
+      SELECT FROM platform.audit_outbox AS o WHERE o.type = 'appending'
+    ) THEN
+    RAISE 'events of category platform come from its tables alone'
+      USING ERRCODE = 'ES403',
+        DETAIL = json_build_object('category', 'platform'),
+        HINT = 'change the rows; their triggers tell the log';
   END IF;
   PERFORM FROM es.head FOR UPDATE;
   IF NOT FOUND THEN

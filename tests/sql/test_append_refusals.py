@@ -32,7 +32,7 @@ async def test_stream_id_of_another_category_is_refused(service: Connection) -> 
     stream = uuid4()
     await append(service, stream, "a")
     with pytest.raises(psycopg.errors.UniqueViolation):
-        await append(service, stream, "b", category="platform")
+        await append(service, stream, "b", category="other")
     assert await positions(service) == [1]
 
 

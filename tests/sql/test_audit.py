@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from service.db.pool import Connection
-from service.db.sqlstate import ES_FAULT, sqlstate_of
+from service.db.sqlstate import ES_FAULT, ES_FORBIDDEN, sqlstate_of
 from service.platform.audit import audited
 from service.platform.users import ensure_user
 from tests.sql.batch import append, rows, value
@@ -298,3 +298,38 @@ async def test_times_are_told_in_utc(service: Connection) -> None:
     row = (await rows(service, EVENTS))[0][4]
     assert row["created_at"].endswith("+00:00")
     assert await value(service, "SHOW timezone") == "Asia/Tokyo"
+
+
+async def test_nobody_writes_such_events_by_hand(service: Connection) -> None:
+    """Not even in a transaction that changes a row, or beside a purge's last word."""
+    with pytest.raises(psycopg.Error) as refused:
+        await append(service, uuid4(), "provider_changed", category="platform")
+    assert sqlstate_of(refused.value) == ES_FORBIDDEN
+
+    async def beside_a_change() -> None:
+        async with service.transaction():
+            await add_provider(service)
+            await append(service, uuid4(), "provider_changed", category="platform")
+
+    with pytest.raises(psycopg.Error) as refused:
+        await beside_a_change()
+    assert sqlstate_of(refused.value) == ES_FORBIDDEN
+    with pytest.raises(psycopg.Error) as refused:
+        await append(
+            service,
+            uuid4(),
+            "provider_changed",
+            "stream_purged",
+            category="platform",
+        )
+    assert sqlstate_of(refused.value) == ES_FORBIDDEN
+    with pytest.raises(psycopg.Error, match="permission denied"):
+        await service.execute(
+            "INSERT INTO platform.audit_outbox (stream_id, type, data)"
+            " VALUES (gen_random_uuid(), 'appending', '{}')"
+        )
+    assert await told(service) == []
+    await add_provider(service)
+    assert await told(service) == [("provider_changed", "insert")]
+    left = await value(service, "SELECT count(*) FROM es.events")
+    assert left == 1

@@ -135,12 +135,6 @@ async def hand(
 ) -> AsyncIterator[Hand]:
     """A worker on the stack's chats, woken by the stack's tail."""
     database = database or stack.database
-    numbers = {
-        "slots": 100,
-        "poll_interval_s": 0.5,
-        "heartbeat_interval_s": lease_s / 3,
-        "shutdown_grace_s": 5.0,
-    }
     async with AsyncExitStack() as opened:
         flusher = await opened.enter_async_context(Flusher(database))
         leases = await opened.enter_async_context(
@@ -165,13 +159,24 @@ async def hand(
             leases,
             means,
             runnable=every_free_chat(stack.pool, lease_s),
-            pace=Pace(**{**numbers, **pace}),
+            pace=pace_of(lease_s, **pace),
             now=now,
         )
         worker.signals.listen()
         stack.tail.subscribe(worker.on_events)
         await opened.enter_async_context(worker)
         yield Hand(stack, worker, leases)
+
+
+def pace_of(lease_s: float, **pace: Any) -> Pace:
+    """A worker's numbers, but for those that a test gives."""
+    numbers = {
+        "slots": 100,
+        "poll_interval_s": 0.5,
+        "heartbeat_interval_s": lease_s / 3,
+        "shutdown_grace_s": 5.0,
+    }
+    return Pace(**{**numbers, **pace})
 
 
 class Watch:

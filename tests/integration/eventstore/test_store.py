@@ -312,7 +312,7 @@ async def test_streams_and_categories_are_read_apart(database: Database) -> None
     chat, other = new_stream(), new_stream()
     async with opened(database) as connection:
         await store.append(connection, [request(chat, "mine"), request(other, "his")])
-        elsewhere = StreamName("platform", chat.stream_id)
+        elsewhere = StreamName("other", chat.stream_id)
         assert words(await store.read_stream(connection, chat)) == ["mine"]
         assert words(await store.read_stream(connection, other)) == ["his"]
         assert await store.read_stream(connection, elsewhere) == []

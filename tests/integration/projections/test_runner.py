@@ -66,7 +66,7 @@ async def test_small_batches_end_where_large_ones_do(world: World) -> None:
 
 async def test_events_of_other_categories_are_passed_over(world: World) -> None:
     foreign = NewEvent("chat_created", 1, {"of": "another kind"})
-    await world.append_raw(uuid4(), foreign, category="platform")
+    await world.append_raw(uuid4(), foreign, category="other")
     await world.append(b.CHAT, *b.a_chat())
     async with projecting(world) as projector:
         await projector.catches_up()
