@@ -16,7 +16,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -32,6 +31,7 @@ from service.api.host import ApiHost, Host, VitalsHost
 from service.api.server import bind, url_of
 from service.auth.bearer import Bearer, hash_token, new_token
 from service.auth.policy import SCOPES
+from service.clock import utc_now
 from service.db.migrate import migrate, schema_state
 from service.db.pool import Database, Pool, connect
 from service.db.source import open_database, say
@@ -51,8 +51,6 @@ from service.tools.registry import Registry
 from service.tracing import Tracing, open_tracing
 
 logger = logging.getLogger(__name__)
-
-ALL_ROLES: frozenset[Role] = frozenset({"api", "worker", "projector"})
 
 ASKING: frozenset[Role] = frozenset({"api", "worker"})
 """Roles that ask models: for titles, and for everything else."""
@@ -277,8 +275,3 @@ async def _first_token(pool: Pool) -> str:
             scopes=SCOPES,
         )
     return token
-
-
-def utc_now() -> datetime:
-    """The clock of the process."""
-    return datetime.now(UTC)  # noqa: TID251  the one reading; everybody else is given it

@@ -45,6 +45,7 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:_\[\]-]+")
 """As browsers send it: lower case, no path; some apps have schemes of their own."""
 
 Role = Literal["api", "worker", "projector"]
+ALL_ROLES: frozenset[Role] = frozenset({"api", "worker", "projector"})
 
 
 class Settings(BaseModel):

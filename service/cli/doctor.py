@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.app import utc_now
 from service.cli.checks.check import Check, Patient, State
 from service.cli.checks.database import OF_DATABASE
 from service.cli.checks.host import data_folder, packages, running_service
@@ -26,6 +25,7 @@ from service.cli.options import (
     set_up_logs,
 )
 from service.cli.timeline import new_console
+from service.clock import utc_now
 from service.db.pool import connect
 from service.db.source import open_database
 from service.errors import SetupError

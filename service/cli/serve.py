@@ -9,12 +9,10 @@ import resource
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service import app as composition
-from service.app import ALL_ROLES, Started
 from service.cli.options import (
     AsJson,
     DataDir,
@@ -28,7 +26,10 @@ from service.cli.options import (
 from service.domain.ids import UserId, derive_chat_id
 from service.errors import SetupError
 from service.platform.users import FIRST_USER
-from service.settings import Role, Settings
+from service.settings import ALL_ROLES, Role, Settings
+
+if TYPE_CHECKING:
+    from service.app import Started
 
 HELLO = "hello"
 """Idempotency key of the suggested first chat: so its id is known beforehand."""
@@ -83,7 +84,10 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    await composition.run_service(
+    # half of what there is to import; other commands need none of it
+    from service.app import run_service
+
+    await run_service(
         settings,
         data_dir=data_dir_of(settings),
         roles=roles,

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from service.app import utc_now
 from service.auth.bearer import hash_token, new_token
 from service.auth.policy import EVERY_SCOPE, SCOPES, Scope
 from service.cli.database import user_id_of, with_database
 from service.cli.options import AsJson, DataDir, print_json, print_line
+from service.clock import utc_now
 from service.db.pool import Connection
 from service.domain.times import rfc3339
 from service.errors import SetupError

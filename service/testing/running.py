@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.app import ALL_ROLES, Started, run_service
+from service.app import Started, run_service
 from service.db.pool import Database
-from service.settings import Settings
+from service.settings import ALL_ROLES, Settings
 from service.testing.model import RATE, ScriptedModel
 from service.testing.postgres import Server
 

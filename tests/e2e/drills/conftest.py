@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from service.app import utc_now
 from service.client.client import Client
 from service.client.shapes import Chat
+from service.clock import utc_now
 from service.db.guard import Guard
 from service.db.pool import Database, Pool
 from service.domain.commands.chat import CreateChat

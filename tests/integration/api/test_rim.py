@@ -96,7 +96,9 @@ async def test_cors_lets_the_listed_origin_in_and_nobody_else(api: Api) -> None:
 async def test_cors_lets_every_method_through(api: Api) -> None:
     for operation in OPERATIONS:
         asked = await api.http.options(
-            operation.path.format(chat_id=UUID(int=1), message_id=1, queued_id=1),
+            operation.path.format(
+                chat_id=UUID(int=1), message_id=1, queued_id=1, user="me"
+            ),
             headers={
                 "origin": ORIGIN,
                 "access-control-request-method": operation.method,
