@@ -150,8 +150,3 @@ class Projection:
             )
             for table, column in self.tables.items()
         ]
-
-
-def of_types(projection: Projection, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that the projection wants."""
-    return [entry for entry in entries if entry.recorded.type in projection.types]

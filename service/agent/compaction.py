@@ -13,11 +13,11 @@ from typing import Literal
 from service.agent import attempt, failure
 from service.agent.assemble import Assembly
 from service.agent.attempt import Attempt
-from service.agent.call import Answer, ask
+from service.agent.call import Answer
 from service.agent.chosen import Chosen, asked_of
 from service.agent.hold import Hold
 from service.agent.means import Means
-from service.agent.preparation import prepared
+from service.agent.preparation import ask_for
 from service.agent.prompt import summary_request
 from service.domain.chat.compaction import TOOL, shown_call_id
 from service.domain.chat.context import context_tokens
@@ -56,7 +56,10 @@ async def compact(
     _show_call(opened, source, hold)
     answer = Answer(Assembly(hold.now))
     try:
-        asking = _ask(state, answer, chosen, hold=hold, means=means)
+        made = summary_request(
+            state, chosen.summariser, means.tools, means.sources, chat_id=hold.chat_id
+        )
+        asking = ask_for(made, chosen.summariser, answer, hold=hold, means=means)
         await hold.unless_disturbed(asking, epoch=opened.epoch)
         text = _text(answer)
         command = _command(
@@ -79,18 +82,6 @@ async def compact(
     else:
         _count("success", chosen, means)
     hold.say_through(None)
-
-
-async def _ask(
-    state: ChatState, answer: Answer, chosen: Chosen, *, hold: Hold, means: Means
-) -> None:
-    made = summary_request(
-        state, chosen.summariser, means.tools, means.sources, chat_id=hold.chat_id
-    )
-    request = await prepared(made)
-    means.guard.check("a model call")
-    hold.check()
-    await ask(request, chosen.summariser, answer, means=means)
 
 
 def _text(answer: Answer) -> str:

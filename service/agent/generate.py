@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from service.agent import attempt, failure
 from service.agent.assemble import Assembly
 from service.agent.attempt import Attempt
-from service.agent.call import Answer, ask
+from service.agent.call import Answer
 from service.agent.chosen import Chosen
 from service.agent.hold import Hold
 from service.agent.means import Means
-from service.agent.preparation import prepared
+from service.agent.preparation import ask_for
 from service.agent.prompt import model_request
 from service.domain.chat.state import ChatState
 from service.domain.commands.chat import CommitStep, DraftMessage, FinishTurn
@@ -36,7 +36,12 @@ async def generate(
     opened = await attempt.start(state, hold, means, kind="model", asked=chosen.asked)
     answer = Answer(Assembly(hold.now))
     try:
-        asked = _ask(state, answer, opened, chosen, hold=hold, means=means)
+        made = model_request(
+            state, chosen.model, means.tools, means.sources, chat_id=hold.chat_id
+        )
+        asked = ask_for(
+            made, chosen.model, answer, hold=hold, means=means, show=opened.show
+        )
         await hold.unless_disturbed(asked, epoch=opened.epoch)
         await _commit_answer(answer, opened, chosen, hold=hold, means=means)
     except ProviderError as error:
@@ -51,24 +56,6 @@ async def generate(
         spent = answer.lost(chosen.asked, chosen.model)
         await failure.fail(UNSTORABLE, opened, hold, spent=spent)
     hold.say_through(None)
-
-
-async def _ask(
-    state: ChatState,
-    answer: Answer,
-    opened: Attempt,
-    chosen: Chosen,
-    *,
-    hold: Hold,
-    means: Means,
-) -> None:
-    made = model_request(
-        state, chosen.model, means.tools, means.sources, chat_id=hold.chat_id
-    )
-    request = await prepared(made)
-    means.guard.check("a model call")
-    hold.check()
-    await ask(request, chosen.model, answer, means=means, show=opened.show)
 
 
 async def _commit_answer(

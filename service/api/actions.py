@@ -10,10 +10,10 @@ from service.api.context import context_of
 from service.api.perform import (
     actor,
     chat_response,
-    may_begin,
     no_content,
     perform_on,
     target_of,
+    turn_may_begin,
 )
 from service.api.schemas import InterruptBody, NothingBody, ToolResultsBody
 from service.domain.commands.chat import (
@@ -53,13 +53,7 @@ async def compact_chat(request: Request) -> Response:
     command = RequestCompaction(
         now=context_of(request).now(), actor=actor(target.subject)
     )
-    await may_begin(
-        request,
-        target.subject,
-        target.chat_id,
-        key=target.key,
-        state=target.loaded.state,
-    )
+    await turn_may_begin(request, target)
     handled = await perform_on(request, target, command, body, where="/compact")
     return await chat_response(request, target.chat_id, handled)
 

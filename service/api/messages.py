@@ -18,10 +18,10 @@ from service.api.model_choice import check_model_of
 from service.api.perform import (
     json_response,
     last_version,
-    may_begin,
     perform_on,
     state_before,
     target_of,
+    turn_may_begin,
 )
 from service.api.query import Query, path_number
 from service.api.schemas import EditMessageBody, SendMessageBody
@@ -109,13 +109,7 @@ async def send_message(request: Request) -> Response:
         settings=body.settings(),
         busy_behavior=body.busy_behavior,
     )
-    await may_begin(
-        request,
-        target.subject,
-        target.chat_id,
-        key=target.key,
-        state=target.loaded.state,
-    )
+    await turn_may_begin(request, target)
     handled = await perform_on(request, target, command, body, where="/messages")
     return json_response(
         sent(target.chat_id, handled),
@@ -137,13 +131,7 @@ async def edit_message(request: Request) -> Response:
         parts=body.parts(),
         settings=body.settings(),
     )
-    await may_begin(
-        request,
-        target.subject,
-        target.chat_id,
-        key=target.key,
-        state=target.loaded.state,
-    )
+    await turn_may_begin(request, target)
     where = f"/messages/{message_id}"
     handled = await perform_on(request, target, command, body, where=where)
     before = await state_before(request, target, handled)

@@ -85,6 +85,17 @@ async def may_begin(
             raise
 
 
+async def turn_may_begin(request: Request, target: Target) -> None:
+    """`may_begin` for the chat in the path."""
+    await may_begin(
+        request,
+        target.subject,
+        target.chat_id,
+        key=target.key,
+        state=target.loaded.state,
+    )
+
+
 async def was_accepted(
     request: Request, subject: Subject, chat_id: UUID, key: str
 ) -> bool:

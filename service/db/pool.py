@@ -19,12 +19,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from service import wire
 from service.db.cancel import honour_cancellation
 from service.db.counting import CountedCursor
 from service.db.guard import Guard
+from service.db.sqlstate import is_connection_lost
+from service.errors import DatabaseAway
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -164,6 +166,19 @@ class Pool:
                     yield connection
                 finally:
                     self.in_use -= 1
+
+    @asynccontextmanager
+    async def reachable(self) -> AsyncIterator[Connection]:
+        """The same; DatabaseAway when none is free in time, or it breaks."""
+        try:
+            async with self.connection() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise DatabaseAway("no connection was free in time") from error
+        except psycopg.Error as error:
+            if is_connection_lost(error):
+                raise DatabaseAway("the connection was lost") from error
+            raise
 
     @property
     def waits(self) -> int:

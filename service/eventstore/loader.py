@@ -8,18 +8,14 @@ a state of the old one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from service.db.pool import Connection, Pool
-from service.db.sqlstate import is_connection_lost
 from service.domain.ids import CHAT
-from service.errors import DatabaseAway, FutureEvent
+from service.errors import FutureEvent
 from service.eventstore import store
 from service.eventstore.cache import ChatCache
 from service.eventstore.fold import NOTHING, Fold, after_page, after_recorded
@@ -41,18 +37,9 @@ class Loader:
         self._reads: dict[UUID, asyncio.Future[Fold | None]] = {}
         self._reading: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A pooled connection; DatabaseAway when there is none or it breaks."""
-        try:
-            async with self._pool.connection() as connection:
-                yield connection
-        except PoolTimeout as error:
-            raise DatabaseAway("no connection was free in time") from error
-        except psycopg.Error as error:
-            if is_connection_lost(error):
-                raise DatabaseAway("the connection was lost") from error
-            raise
+        return self._pool.reachable()
 
     async def load(self, chat_id: UUID) -> Fold:
         """The newest fold, for commits up to this call at least.

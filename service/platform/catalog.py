@@ -11,16 +11,10 @@ they are told so. What was good yesterday is never used in place of an answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 from uuid import UUID
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from service.db.pool import Connection, Pool
-from service.db.sqlstate import is_connection_lost
-from service.errors import DatabaseAway
+from service.db.pool import Pool
 from service.eventstore.records import RecordedEvent
 from service.platform.audit import PLATFORM
 from service.platform.cache import Cache
@@ -38,8 +32,6 @@ OF_ALL = frozenset({"provider_changed", "model_config_changed", "setting_changed
 OF_USERS = frozenset({"user_setting_changed", "compaction_threshold_changed"})
 
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-
-T = TypeVar("T")
 
 
 class Catalog:
@@ -107,33 +99,17 @@ class Catalog:
         await self._users.close()
 
     async def _read_shared(self, _: None) -> Snapshot:
-        async def read(connection: Connection) -> Snapshot:
-            async with connection.transaction():
-                await connection.execute(ONE_MOMENT)
-                return Snapshot.of(
-                    await list_providers(connection),
-                    await list_model_configs(connection),
-                    await list_settings(connection),
-                )
-
-        return await self._read(read)
+        async with self._pool.reachable() as connection, connection.transaction():
+            await connection.execute(ONE_MOMENT)
+            return Snapshot.of(
+                await list_providers(connection),
+                await list_model_configs(connection),
+                await list_settings(connection),
+            )
 
     async def _read_user(self, user_id: UUID) -> UserSettings:
-        async def read(connection: Connection) -> UserSettings:
+        async with self._pool.reachable() as connection:
             return UserSettings.of(
                 await list_user_settings(connection, user_id),
                 await list_thresholds(connection, user_id),
             )
-
-        return await self._read(read)
-
-    async def _read(self, read: Callable[[Connection], Awaitable[T]]) -> T:
-        try:
-            async with self._pool.connection() as connection:
-                return await read(connection)
-        except PoolTimeout as error:
-            raise DatabaseAway("no connection was free in time") from error
-        except psycopg.Error as error:
-            if is_connection_lost(error):
-                raise DatabaseAway("the connection was lost") from error
-            raise

@@ -35,12 +35,15 @@ class Ran:
 
 
 async def command(
-    environ: dict[str, str], *arguments: str, patience_s: float = COMMAND_S
+    environ: dict[str, str],
+    *arguments: str,
+    stdin: str = "",
+    patience_s: float = COMMAND_S,
 ) -> Ran:
-    """Run it to its end."""
+    """Run it to its end; it reads `stdin`."""
     async with started(environ, *arguments) as process:
         async with asyncio.timeout(patience_s):
-            out, err = await process.communicate()
+            out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     assert "Traceback" not in err.decode()
     return Ran(process.returncode, out.decode(), err.decode())
@@ -54,6 +57,7 @@ async def started(
     process = await asyncio.create_subprocess_exec(
         str(PARLEY), *arguments,
         env=dict(os.environ) | environ,  # noqa: TID251  PATH and HOME
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -12,14 +12,13 @@ from pydantic import JsonValue
 from service.domain.chat.calls import outstanding_calls
 from service.domain.chat.refusals import stale
 from service.domain.chat.state import ChatState
-from service.domain.chat.workers import open_episode
+from service.domain.chat.workers import committed, open_episode
 from service.domain.commands.chat import CommitCompaction
 from service.domain.events.chat import (
     ChatEvent,
     HistoryCompacted,
     MessageAppended,
     Role,
-    StepCommitted,
     Visibility,
 )
 from service.domain.parts import Part, TextPart, ToolCallPart, ToolResultPart
@@ -49,25 +48,13 @@ def commit(state: ChatState, command: CommitCompaction) -> list[ChatEvent] | Rej
         context_tokens=command.context_tokens,
         context_limit=command.context_limit,
     )
-    committed = StepCommitted(
-        at=command.now,
-        epoch=command.epoch,
-        attempt=command.attempt,
-        kind="compaction",
-        asked=command.asked,
-        usage=command.usage,
-        cost_micros=command.cost_micros,
-        runtime_ms=command.runtime_ms,
-        finish_reason=command.finish_reason,
-        response=command.response,
-    )
     call, result = _shown(command)
     return [
         _message(command, "user", "model", TextPart(text=command.summary)),
         _message(command, "assistant", "user", call),
         _message(command, "tool", "user", result),
         compacted,
-        committed,
+        committed(command, "compaction"),
     ]
 
 

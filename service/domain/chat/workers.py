@@ -20,6 +20,7 @@ from service.domain.chat.state import ChatState, Episode
 from service.domain.commands.chat import (
     AcquireRun,
     CancelToolCalls,
+    CommitCompaction,
     CommitStep,
     DraftMessage,
     FinishError,
@@ -116,18 +117,6 @@ def commit_step(state: ChatState, command: CommitStep) -> list[ChatEvent] | Reje
     episode = open_episode(state, command.attempt, command.kind)
     if isinstance(episode, Rejection):
         return episode
-    committed = StepCommitted(
-        at=command.now,
-        epoch=command.epoch,
-        attempt=command.attempt,
-        kind=command.kind,
-        asked=command.asked,
-        usage=command.usage,
-        cost_micros=command.cost_micros,
-        runtime_ms=command.runtime_ms,
-        finish_reason=command.finish_reason,
-        response=command.response,
-    )
     config = command.asked.model_config_id if command.asked else None
     messages = [
         message.model_copy(update={"usage": command.usage, "model_config_id": config})
@@ -135,7 +124,25 @@ def commit_step(state: ChatState, command: CommitStep) -> list[ChatEvent] | Reje
         else message
         for message in _drafts(command.messages, episode, command.now)
     ]
-    return [*messages, committed]
+    return [*messages, committed(command, command.kind)]
+
+
+def committed(
+    command: CommitStep | CommitCompaction, kind: AttemptKind
+) -> StepCommitted:
+    """What closes the append of an attempt that came to something."""
+    return StepCommitted(
+        at=command.now,
+        epoch=command.epoch,
+        attempt=command.attempt,
+        kind=kind,
+        asked=command.asked,
+        usage=command.usage,
+        cost_micros=command.cost_micros,
+        runtime_ms=command.runtime_ms,
+        finish_reason=command.finish_reason,
+        response=command.response,
+    )
 
 
 def open_episode(

@@ -24,7 +24,13 @@ from service.agent.worker import Pace, Runnable, Worker
 from service.db.pool import Database, Pool
 from service.domain.chat.state import ChatState, Status
 from service.domain.commands.chat import ChatCommand
-from service.domain.events.chat import ChatEvent, ModelRef, Purpose, Usage
+from service.domain.events.chat import (
+    ChatEvent,
+    ModelRef,
+    Purpose,
+    StepCommitted,
+    Usage,
+)
 from service.eventstore import codec, store
 from service.eventstore.handle import Chats, Handled
 from service.eventstore.records import RecordedEvent, StreamName
@@ -374,3 +380,15 @@ def a_model(
 def used(tokens: int, **fields: Any) -> UsageReport:
     """What a prompt of so many tokens took."""
     return UsageReport(Usage(input_tokens=tokens, output_tokens=10, **fields))
+
+
+Said = list[Delta | Exception]
+"""What `Speaks` says in one step."""
+
+
+def says(text: str, *more: Delta) -> Said:
+    return [TextDelta(text), *more, Finish("stop")]
+
+
+def steps(events: Sequence[ChatEvent]) -> list[StepCommitted]:
+    return [event for event in events if isinstance(event, StepCommitted)]

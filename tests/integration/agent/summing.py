@@ -15,7 +15,6 @@ from service.domain.events.chat import (
 from service.domain.prompts import SUMMARY_INSTRUCTION
 from service.providers.provider import (
     BlockEnd,
-    Delta,
     Finish,
     ModelRequest,
     ReasoningDelta,
@@ -25,6 +24,7 @@ from service.providers.provider import (
 from tests.fixtures.byhand import ChatByHand
 from tests.fixtures.stack import Stack
 from tests.integration.agent.crew import (
+    Said,
     Switchboard,
     a_model,
     history,
@@ -32,8 +32,6 @@ from tests.integration.agent.crew import (
     texts,
     used,
 )
-
-Said = list[Delta | Exception]
 
 LIMIT = 1000
 SUMMARY = "what was said so far"

@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import pytest
 from pydantic import JsonValue
 
 from service.domain.chat.state import ChatState, Status
 from service.domain.events.chat import (
-    ChatEvent,
-    StepCommitted,
     TurnFinished,
-    TurnSettings,
     Usage,
     UsageRecorded,
 )
 from service.domain.parts import ToolResultPart
 from service.metrics import Metrics
 from service.providers.provider import (
-    Delta,
     Finish,
     FinishReason,
     TextDelta,
@@ -41,26 +36,10 @@ from tests.integration.agent.crew import (
     hand,
     history,
     rests,
+    says,
+    steps,
     texts,
 )
-
-Said = list[Delta | Exception]
-
-CLEAR, DEEP = UUID(int=1), UUID(int=2)
-SECRET = "the-purple-badger-sings"
-
-
-def says(text: str, *more: Delta) -> Said:
-    return [TextDelta(text), *more, Finish("stop")]
-
-
-def steps(events: list[ChatEvent]) -> list[StepCommitted]:
-    return [event for event in events if isinstance(event, StepCommitted)]
-
-
-def with_config(config: UUID) -> TurnSettings:
-    return TurnSettings(model_config_id=config)
-
 
 # answers that are none
 

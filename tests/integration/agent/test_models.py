@@ -15,17 +15,14 @@ from service.agent.runner import Outcome
 from service.domain.chat.state import Status
 from service.domain.cost import Prices
 from service.domain.events.chat import (
-    ChatEvent,
     GenerationAttemptStarted,
     InterruptionFinished,
     ModelRef,
-    StepCommitted,
     TurnSettings,
     Usage,
 )
 from service.domain.parts import SourcePart, TextPart, ToolCallPart, ToolResultPart
 from service.providers.provider import (
-    Delta,
     Finish,
     ModelRequest,
     Opened,
@@ -51,23 +48,15 @@ from tests.integration.agent.crew import (
     hand,
     history,
     rests,
+    says,
+    steps,
     texts,
     types,
     used,
 )
 
-Said = list[Delta | Exception]
-
 CLEAR, DEEP = UUID(int=1), UUID(int=2)
 SECRET = "the-purple-badger-sings"
-
-
-def says(text: str, *more: Delta) -> Said:
-    return [TextDelta(text), *more, Finish("stop")]
-
-
-def steps(events: list[ChatEvent]) -> list[StepCommitted]:
-    return [event for event in events if isinstance(event, StepCommitted)]
 
 
 def with_config(config: UUID) -> TurnSettings:

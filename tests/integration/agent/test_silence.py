@@ -5,16 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
-from uuid import UUID
 
-from service.domain.events.chat import (
-    ChatEvent,
-    StepCommitted,
-    TurnSettings,
-)
 from service.providers.provider import (
     Delta,
-    Finish,
     ModelRequest,
     Opened,
     TextDelta,
@@ -29,27 +22,10 @@ from tests.integration.agent.crew import (
     hand,
     history,
     rests,
+    says,
     texts,
     types,
 )
-
-Said = list[Delta | Exception]
-
-CLEAR, DEEP = UUID(int=1), UUID(int=2)
-SECRET = "the-purple-badger-sings"
-
-
-def says(text: str, *more: Delta) -> Said:
-    return [TextDelta(text), *more, Finish("stop")]
-
-
-def steps(events: list[ChatEvent]) -> list[StepCommitted]:
-    return [event for event in events if isinstance(event, StepCommitted)]
-
-
-def with_config(config: UUID) -> TurnSettings:
-    return TurnSettings(model_config_id=config)
-
 
 # a silent model
 

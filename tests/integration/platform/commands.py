@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,27 +16,11 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from service import wire
 from service.cli.main import app
 from service.db.pool import Database
 from service.errors import ParleyError
 from service.platform.secrets import new_key
-
-PARLEY = Path(sys.executable).with_name("parley")
-COMMAND_S = 60.0
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command wrote, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return wire.loads(self.out)
+from tests.e2e.commands import Ran, command
 
 
 @dataclass
@@ -65,22 +47,7 @@ class Operator:
 
     async def process(self, *arguments: str, stdin: str = "") -> Ran:
         """The same in a process of its own."""
-        process = await asyncio.create_subprocess_exec(
-            str(PARLEY), *arguments,
-            env=dict(os.environ) | self.environ,  # noqa: TID251  PATH and HOME
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(COMMAND_S):
-                out, err = await process.communicate(stdin.encode())
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode is not None
-        return Ran(process.returncode, out.decode(), err.decode())
+        return await command(self.environ, *arguments, stdin=stdin)
 
     def _invoke(self, arguments: tuple[str, ...], stdin: str | bytes) -> Ran:
         with logs_as_they_were():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from psycopg import Rollback
 
 from projections.apply import apply
-from projections.projection import Entry, of_types
+from projections.projection import Entry
 from projections.registry import PROJECTIONS
 from service.db.pool import Connection
 from service.domain.chat.evolve import fold
@@ -41,7 +41,7 @@ from tests import builders as b
 from tests.property.domain.courses import COURSES, Course, run
 from tests.property.projections.spent import assert_ledger
 from tests.property.projections.told import assert_watch_feed
-from tests.unit.projections.log import Log
+from tests.unit.projections.log import Log, of_types
 
 TABLES = [table for projection in PROJECTIONS for table in projection.tables]
 SEARCHED = "SELECT id FROM read.search WHERE chat_id = %s AND id > 0"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from projections.projection import Entry, Projection, Row, of_types
+from projections.projection import Entry, Projection, Row
 from service.domain.events.chat import ChatEvent
 from service.domain.ids import CHAT
 from service.eventstore import codec
@@ -85,3 +85,8 @@ def rows(projection: Projection, batch: Sequence[Entry]) -> list[Sequence[Row]]:
 def ids(count: int) -> Iterable[UUID]:
     """Fresh chat ids."""
     return [uuid4() for _ in range(count)]
+
+
+def of_types(projection: Projection, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that the projection wants."""
+    return [entry for entry in entries if entry.recorded.type in projection.types]
