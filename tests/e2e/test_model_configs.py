@@ -6,6 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
+
 from service.client.client import Client
 from service.platform.secrets import new_key
 from tests.e2e.commands import Ran, command
@@ -33,6 +35,9 @@ def set_up(ran: Ran) -> None:
     assert (ran.code, ran.err) == (0, "")
 
 
+# two processes and a dozen commands; tests/integration/providers/test_lookup.py has
+# the same within one
+@pytest.mark.slow
 async def test_a_change_holds_from_the_next_turn_on_in_every_process(
     serve: Serve, on_database: dict[str, str]
 ) -> None:
